@@ -1,0 +1,102 @@
+/*
+ * journal: the commit log of one database on disk, format version 1 of specification chapter 05
+ * section 3, and the thread that makes it durable.
+ *
+ * Group commit without timers. The executor appends records to a batch of its own (no lock) and
+ * submits it; the writer takes everything submitted, writes it with one pwrite, syncs once,
+ * publishes the durable offset and calls on_durable. While it syncs, the next batch fills. The
+ * writer thread is there while there is something to write; after idle_millis without work it
+ * leaves until the next submit.
+ *
+ * Segments are pre-written ahead of use (measured: halves sync latency), which must not change what
+ * a reader of format version 1 makes of the files: see README.
+ *
+ * Failure. A failed write or sync ends the journal: on_failed is called once with the reason,
+ * nothing later is ever confirmed.
+ *
+ * Threads: create, replay, destroy on any one thread; append and submit on the executor; the
+ * callbacks come on the writer thread, without any lock held. (on_failed comes on the executor when
+ * the failure is there: no thread to be had, a record beyond LC_JOURNAL_MAX_RECORD.)
+ */
+#ifndef LC_JOURNAL_H
+#define LC_JOURNAL_H
+
+#include "base/lc_base.h"
+
+#define LC_JOURNAL_MAX_SEGMENT (1024ull * 1024 * 1024)
+/* The format counts a record's bytes in 32 bits. Callers keep their transactions below this; a
+ * record beyond it ends the journal. */
+#define LC_JOURNAL_MAX_RECORD UINT32_MAX
+
+typedef struct lc_journal lc_journal;
+
+typedef enum lc_durability {
+    LC_DURABILITY_GROUP, /* confirmed after the sync of its group */
+} lc_durability;
+
+typedef struct lc_journal_options {
+    const char *folder;        /* the clog folder; created when missing */
+    uint64_t max_segment_size; /* 0 = LC_JOURNAL_MAX_SEGMENT */
+    /* Transactions before this offset are not replayed (a snapshot has them) and their segments are
+     * not read. The log must reach from here, or from before, to the end. */
+    uint64_t replay_from;
+    uint32_t idle_millis; /* 0 = 5000: after so long without work the writer thread leaves */
+    bool is_stepped;      /* no thread: groups are written by lc_journal_step (simulation, tests) */
+    const lc_disk *disk;  /* NULL = lc_disk_system() */
+    /* Writer thread, once per sync: every offset < durable_count is on disk. */
+    void (*on_durable)(void *arg, uint64_t durable_count);
+    /* At most once; lc_journal_is_failed says so already. */
+    void (*on_failed)(void *arg, const lc_error *err);
+    void *arg;
+} lc_journal_options;
+
+/* What replay found. A log that is missing or has no commit opens with next_offset 0: whether that
+ * is a new database or a lost one only the caller knows. */
+typedef struct lc_journal_stats {
+    uint64_t next_offset; /* the offset the next record gets */
+    uint64_t commits;     /* read */
+    uint64_t bytes;       /* of those commits, unpacked */
+    uint64_t segments;    /* read */
+    uint64_t cut_bytes;   /* of a torn tail: cut off, or left out and kept in its file */
+} lc_journal_stats;
+
+/* Called per logged transaction in order. record = flags.. of 05 section 3.4, valid during the
+ * call. An error stops the replay and is passed on. */
+typedef lc_status (*lc_journal_replay)(void *arg, uint64_t offset, lc_span record, lc_error *err);
+
+/* Opens the folder: replays every transaction through replay, cuts or leaves a torn tail as 05
+ * section 3.9 says, refuses a damaged middle with LC_E_CORRUPT naming file and position, then
+ * starts the writer. Compressed (sealed) segments are read. */
+lc_status lc_journal_open(const lc_journal_options *options, lc_journal_replay replay, void *arg,
+                          lc_journal **out, lc_journal_stats *stats, lc_error *err);
+/* Drains, syncs, stops the writer, closes. */
+void lc_journal_close(lc_journal *j);
+
+/* Executor: one transaction's record. Begin gives the buffer to append the record's bytes to (its
+ * frame header is already reserved in it: append only, never shrink); end completes the frame and
+ * returns the offset. */
+lc_buf *lc_journal_record_begin(lc_journal *j);
+uint64_t lc_journal_record_end(lc_journal *j);
+/* Bytes appended and not yet submitted. */
+size_t lc_journal_pending(const lc_journal *j);
+/* Hands what was appended to the writer (one lock, at most one wakeup). Blocks while more than the
+ * named limit LC_JOURNAL_MAX_BACKLOG bytes wait to be written. */
+#define LC_JOURNAL_MAX_BACKLOG (64u * 1024 * 1024)
+void lc_journal_submit(lc_journal *j);
+
+/* is_stepped only: writes one group of what was submitted, on the calling thread. False when
+ * nothing was waiting (then it did a step of what the writer does when idle) or the journal failed.
+ */
+bool lc_journal_step(lc_journal *j);
+
+/* Any thread. Next offset to be given (executor only) and durable watermark: the number of
+ * transactions that are durable, that is, every offset < durable_count is on disk. */
+uint64_t lc_journal_next_offset(const lc_journal *j);
+uint64_t lc_journal_durable_count(const lc_journal *j);
+bool lc_journal_is_failed(const lc_journal *j);
+
+/* Reads a log folder without changing it, for tools and tests: same callbacks, no writer. */
+lc_status lc_journal_read(const char *folder, const lc_disk *disk, lc_journal_replay each,
+                          void *arg, lc_journal_stats *stats, lc_error *err);
+
+#endif
