@@ -30,16 +30,27 @@
 
 typedef struct lc_journal lc_journal;
 
+/* When a transaction counts as durable. */
 typedef enum lc_durability {
-    LC_DURABILITY_GROUP, /* confirmed after the sync of its group */
+    LC_DURABILITY_GROUP,   /* after the sync of its group: the default */
+    LC_DURABILITY_EACH,    /* after a sync of its own: slower, the smallest unit of loss */
+    LC_DURABILITY_RELAXED, /* as soon as the system has it; synced LC_JOURNAL_RELAXED_MILLIS later
+                            * at most. Survives the end of the process, not of the machine. */
 } lc_durability;
+#define LC_JOURNAL_RELAXED_MILLIS 1000
 
 typedef struct lc_journal_options {
     const char *folder;        /* the clog folder; created when missing */
     uint64_t max_segment_size; /* 0 = LC_JOURNAL_MAX_SEGMENT */
+    lc_durability durability;
     /* Transactions before this offset are not replayed (a snapshot has them) and their segments are
-     * not read. The log must reach from here, or from before, to the end. */
+     * not read. A log that begins behind it is refused. One that ends before it (or is empty) goes
+     * on at it in a new segment, with a warning: the snapshot knows more. */
     uint64_t replay_from;
+    /* Nothing on disk is changed, no record can be appended: for reading what is there. */
+    bool is_read_only;
+    /* May be NULL: bytes of segments read so far, and of all that will be. Now and then. */
+    void (*on_progress)(void *arg, uint64_t done, uint64_t total, uint64_t commits);
     uint32_t idle_millis; /* 0 = 5000: after so long without work the writer thread leaves */
     bool is_stepped;      /* no thread: groups are written by lc_journal_step (simulation, tests) */
     const lc_disk *disk;  /* NULL = lc_disk_system() */
@@ -94,6 +105,58 @@ bool lc_journal_step(lc_journal *j);
 uint64_t lc_journal_next_offset(const lc_journal *j);
 uint64_t lc_journal_durable_count(const lc_journal *j);
 bool lc_journal_is_failed(const lc_journal *j);
+
+/* Any thread: total bytes of records appended since opening (frames included). */
+uint64_t lc_journal_appended_bytes(const lc_journal *j);
+
+/* ------------------------------------------------------------- old segments */
+
+/* Each does one segment of the folder, the oldest it applies to, beside a running writer (the
+ * newest segment is never touched); *did = false when there was none. Any thread, one at a time.
+ * seal: rewrites a segment that lies wholly before offset as zstd frames (05 section 3.10), aside,
+ * synced, renamed; false also while stop (may be NULL) is set: what was begun is dropped.
+ * remove: unlinks a segment all of whose transactions are before offset. */
+lc_status lc_journal_seal(const char *folder, const lc_disk *disk, uint64_t before,
+                          const atomic_bool *stop, bool *did, lc_error *err);
+lc_status lc_journal_remove(const char *folder, const lc_disk *disk, uint64_t before, bool *did,
+                            lc_error *err);
+
+/* ------------------------------------------------------------------- reading */
+
+/* One commit as a reader of the folder meets it. */
+typedef struct lc_journal_commit {
+    uint64_t segment;  /* first offset of its segment, which names the file */
+    uint64_t position; /* in the unpacked segment */
+    uint64_t size;     /* of the whole frame */
+    uint64_t offset;   /* of its first transaction */
+    uint64_t epoch;
+    uint32_t crc;
+    uint16_t count; /* transactions */
+    lc_span frame;  /* the whole frame as read (version 0 frames have no epoch) */
+    lc_span records;
+} lc_journal_commit;
+typedef struct lc_journal_segment {
+    uint64_t first;      /* offset that names it */
+    uint64_t file_bytes; /* on disk */
+    uint64_t bytes;      /* of header and good commits, unpacked */
+    uint64_t commits;
+    uint8_t version;
+    bool is_sealed;
+    char note[160]; /* what follows its last good commit, "" when nothing does */
+} lc_journal_segment;
+typedef struct lc_journal_reading {
+    uint64_t from; /* commits before this offset are not given; their segments are not read */
+    uint64_t to;   /* stops before the transaction with this offset; UINT64_MAX = all */
+    lc_status (*commit)(void *arg, const lc_journal_commit *c, lc_error *err); /* may be NULL */
+    lc_status (*segment)(void *arg, const lc_journal_segment *s,
+                         lc_error *err); /* after its commits;
+                                            may be NULL */
+    void *arg;
+} lc_journal_reading;
+/* Reads a log folder, of a live or a dead database, without changing it. A torn tail is not an
+ * error (the segment's note tells of it), damage is LC_E_CORRUPT with file and position. */
+lc_status lc_journal_walk(const char *folder, const lc_disk *disk, const lc_journal_reading *r,
+                          lc_journal_stats *stats, lc_error *err);
 
 /* Reads a log folder without changing it, for tools and tests: same callbacks, no writer. */
 lc_status lc_journal_read(const char *folder, const lc_disk *disk, lc_journal_replay each,

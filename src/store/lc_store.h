@@ -268,14 +268,39 @@ bool lc_store_credentials(const lc_store *s, const lc_connection_id *conn, lc_sp
 bool lc_store_get_row_limit(const lc_store *s, uint64_t *limit);
 lc_status lc_store_set_row_limit(lc_store *s, uint64_t limit, lc_error *err);
 
+/* ------------------------------------------------------------ frozen images */
+
+/*
+ * An image is the state of all tables at one moment, for somebody who reads it slowly while the
+ * executor goes on. Freezing shares the pages; from then on the executor copies a page before it
+ * first changes it, and keeps replaced pages and row bytes until no image needs them. Any number of
+ * images may live at once.
+ */
+typedef struct lc_image lc_image;
+/* Executor, no open transaction (a pending delta is released). Costs a few microseconds and 4 to 8
+ * bytes a page. */
+lc_image *lc_store_freeze(lc_store *s);
+/* Executor, when its reader is done. The store must outlive its images. */
+void lc_image_release(lc_image *i);
+/* Reader's thread (one at a time): appends the next chunk, about target bytes of rows (one row may
+ * be longer), to out; false at the end. Chunks come table by table in ascending table id; tables
+ * that the log does not keep (views' rows) and event tables are left out. Form of a chunk:
+ *   u32 table id, u32 row count, u8 flags (bit 0: stamps follow the rows),
+ *   the rows' BSATN back to back, and with bit 0 a u64 per row: its place among equal keys. */
+bool lc_image_next_chunk(lc_image *i, size_t target, lc_buf *out);
+uint64_t lc_image_row_count(const lc_image *i); /* all tables */
+
 /* ---------------------------------------------------------- log and replay */
 
 /* Appends the `mutations` part of a log record (05 section 3.4) for tables that the log keeps. */
 void lc_delta_encode(const lc_delta *d, lc_buf *out);
 /* Applies the mutations of one logged transaction by the rules of 05 section 3.11. No constraints
- * are checked and no user index is kept up until lc_store_replay_end. LC_E_CORRUPT names what does
- * not fit. *consumed = bytes read. */
+ * are checked, and of a user table only what finds its rows is kept up until lc_store_replay_end.
+ * LC_E_CORRUPT names what does not fit. *consumed = bytes read. */
 void lc_store_replay_begin(lc_store *s);
+/* Between replay_begin and the first replay_tx: the chunks of an image, in their order. The first
+ * one takes away what bootstrap put into the system tables. Every row is validated. */
+lc_status lc_store_load_chunk(lc_store *s, lc_span chunk, lc_error *err);
 lc_status lc_store_replay_tx(lc_store *s, lc_span mutations, size_t *consumed, lc_error *err);
 /* Builds indexes, sets sequences to `allocated`, recomputes what is derived. */
 lc_status lc_store_replay_end(lc_store *s, lc_error *err);
