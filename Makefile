@@ -2,17 +2,20 @@
 #   ROOM=store   only the unit tests of one room
 #   TYPE=asan    another build for them: debug (default), release, asan, tsan, clang
 #   SECONDS=300  of each fuzz target
+#   SEEDS=20000  runs of the simulator; FIRST=1 the seed of the first
 #   PREFIX=DIR   where install puts things
 #   JOBS=2       parallel compilations
 
 PREFIX ?= /usr/local
 TYPE ?= debug
 SECONDS ?= 60
+SEEDS ?= 1000
+FIRST ?= 1
 CLANG_FORMAT ?= clang-format-19
 SOURCES = $(shell find src include sdk examples tests bench -name '*.[ch]' -not -path 'tests/recorded/*' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup build debug test unit bench asan tsan fuzz clang install format format-check clean
+.PHONY: help run setup build debug test unit bench asan tsan fuzz simulate clang install format format-check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -51,6 +54,9 @@ tsan: ## the whole test run with the thread sanitizer
 
 fuzz: ## the fuzz targets, a minute each (SECONDS=300)
 	@scripts/fuzz.sh $(SECONDS)
+
+simulate: ## simulated crashes of store, journal and snapshots: SEEDS=20000 FIRST=1 (TYPE=asan slower)
+	@scripts/simulate.sh $(if $(filter command line,$(origin TYPE)),$(TYPE),release) $(SEEDS) $(FIRST)
 
 clang: ## compile everything with clang-19 too (warnings are errors)
 	@scripts/build.sh clang

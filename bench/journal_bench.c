@@ -5,7 +5,8 @@
  *
  * Lone record: one record, wait until it is durable, again; beside pwrite + fdatasync of as many
  * bytes by this thread, to a file that grows and to one that was written ahead. Group commit:
- * records as fast as they can be appended, submitted in batches as an executor would.
+ * records as fast as they can be appended, submitted in batches as an executor would. Reading: the
+ * log is in the page cache and nothing is done with the records.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -247,6 +248,81 @@ static void stream(size_t bytes, unsigned batch, unsigned micros)
     clean();
 }
 
+/* ------------------------------------------------------------------ reading */
+
+static lc_status look_away(void *arg, uint64_t offset, lc_span record, lc_error *err)
+{
+    (void)offset;
+    (void)err;
+    *(uint64_t *)arg += record.len;
+    return LC_OK;
+}
+
+/* Opens the log in "clog" read-only, from the page cache. */
+static void read_all(const char *what, uint64_t log_bytes)
+{
+    lc_journal_options o = {.folder = "clog", .is_read_only = true};
+    lc_journal *j;
+    lc_journal_stats stats;
+    uint64_t sum = 0, best = UINT64_MAX;
+    for (int i = 0; i < 3; i++) {
+        uint64_t began = now();
+        if (lc_journal_open(&o, look_away, &sum, &j, &stats, NULL)) die("clog");
+        if (now() - began < best) best = now() - began;
+        lc_journal_close(j);
+    }
+    printf("%s: %.2f GB/s  %.1f M commits/s\n", what, (double)log_bytes / (double)best,
+           (double)stats.commits * 1e3 / (double)best);
+}
+
+/* Records as of small rows: mostly the same bytes, numbers that count, numbers that do not. */
+static void put_rows(lc_buf *b, size_t bytes, uint64_t n)
+{
+    uint8_t *p = lc_buf_extend(b, bytes);
+    memset(p, 7, bytes);
+    for (size_t i = 0; i + 16 <= bytes; i += 48) {
+        lc_store_u32(p + i, (uint32_t)(n + i));
+        lc_store_u64(p + i + 8, lc_hash_u64(n + i));
+    }
+}
+
+static void reading(size_t bytes)
+{
+    enum { TOTAL = 512 * 1024 * 1024 };
+    char what[80];
+    lc_journal *j = open_journal();
+    uint64_t count = 0;
+    for (uint64_t done = 0; done < TOTAL; done += bytes + 26) {
+        put_rows(lc_journal_record_begin(j), bytes, count);
+        count = lc_journal_record_end(j) + 1;
+        if (count % 256 == 0) lc_journal_submit(j);
+    }
+    uint64_t log_bytes = lc_journal_appended_bytes(j);
+    lc_journal_close(j);
+    snprintf(what, sizeof what, "reading records of %zu B", bytes);
+    read_all(what, log_bytes);
+
+    /* A newer segment, so that this one is old. */
+    lc_journal_options o = {.folder = "clog", .max_segment_size = 1024 * 1024};
+    if (lc_journal_open(&o, NULL, NULL, &j, NULL, NULL)) die("clog");
+    append(j, bytes);
+    uint64_t end = lc_journal_next_offset(j);
+    lc_journal_close(j);
+    bool did;
+    uint64_t began = now();
+    if (lc_journal_seal("clog", NULL, end, NULL, &did, NULL) || !did) die("seal");
+    double seconds = (double)(now() - began) / 1e9;
+    lc_buf packed = LC_BUF_INIT;
+    if (lc_disk_read_file(lc_disk_system(), "clog/00000000000000000000.stdb.log", &packed, NULL))
+        die("clog");
+    printf("sealing it: %.0f MB/s, to %.0f %%\n", (double)log_bytes / seconds / 1e6,
+           (double)packed.len * 100 / (double)log_bytes);
+    lc_buf_deinit(&packed);
+    snprintf(what, sizeof what, "reading sealed records of %zu B", bytes);
+    read_all(what, log_bytes);
+    clean();
+}
+
 static void checksum(size_t bytes)
 {
     static uint8_t block[4096];
@@ -283,6 +359,9 @@ int main(int argc, char **argv)
     group(150, 64);
     group(150, 512);
     group(4096, 16);
+    reading(40);
+    reading(150);
+    reading(4096);
     checksum(150);
     checksum(4096);
     return chdir("..") || rmdir(folder);

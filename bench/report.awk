@@ -116,6 +116,18 @@ END {
         keys("keys/range/10000", "10 000 x the same", "31 33000")
         print ""
     }
+    if (has("snapshot", "rows")) {
+        print "| snapshots of " show(of("snapshot", "rows")) " rows, " show(of("snapshot", "snapshot_mb")) " MB | |"
+        print "|---|---:|"
+        print "| freezing, us | " show(of("snapshot", "freeze_us")) " |"
+        print "| longest commit during one, us (without one) | " show(of("snapshot", "busy_stall_us")) " (" show(of("snapshot", "calm_stall_us")) ") |"
+        print "| of it CPU, us (without one) | " show(of("snapshot", "busy_cpu_us")) " (" show(of("snapshot", "calm_cpu_us")) ") |"
+        print "| 99.9 % of commits during one, us (without one) | " show(of("snapshot", "busy_p999_us")) " (" show(of("snapshot", "calm_p999_us")) ") |"
+        print "| written, synced, renamed and read back, MB/s (the disk alone: " show(of("snapshot", "disk_write_mb/s")) ") | " show(of("snapshot", "write_mb/s")) " |"
+        print "| opened, MB/s | " show(of("snapshot", "load_mb/s")) " |"
+        print "| the same, rows/s | " show(of("snapshot", "load_rows/s")) " |"
+        print ""
+    }
     if (has("storage", "rows_s")) {
         print "| storage and memory | here | reference | ratio |"
         print "|---|---:|---:|---:|"

@@ -6,7 +6,8 @@
 #   BENCH_REPEATS=3     how often everything is measured; medians are printed
 #   BENCH_SECONDS=1.5   of each transfer run; fan-out and keys take two thirds of it
 #   BENCH_ROWS=1000000  rows of the table whose bytes are counted
-#   BENCH_ONLY="transfer fan keys storage"   parts to measure
+#   BENCH_SNAPSHOT_ROWS=10000000  rows of the table that snapshots are taken of
+#   BENCH_ONLY="transfer fan keys storage snapshot"   parts to measure
 #   BENCH_KEEP=FILE     where the single measurements go, too
 set -u
 cd "$(dirname "$0")/.." || exit
@@ -16,7 +17,8 @@ repeats=${BENCH_REPEATS:-3}
 seconds=${BENCH_SECONDS:-1.5}
 short=$(awk "BEGIN { print $seconds * 2 / 3 }")
 rows=${BENCH_ROWS:-1000000}
-only=${BENCH_ONLY:-transfer fan keys storage}
+snapshot_rows=${BENCH_SNAPSHOT_ROWS:-10000000}
+only=${BENCH_ONLY:-transfer fan keys storage snapshot}
 accounts=100000
 built=build/release
 work=$(mktemp -d "${TMPDIR:-/tmp}/lightcone-bench-XXXXXX")
@@ -212,8 +214,8 @@ elsewhere() {
 
 # ---------------------------------------------------------------------------------------- run
 
-flock $built/../.release.lock cp $built/lightcone $built/bench/bench-{load,echo,fan,keys} "$work"
-for program in "$lightcone" "$tools"-{load,echo,fan,keys}; do
+flock $built/../.release.lock cp $built/lightcone $built/bench/bench-{load,echo,fan,keys,storage_bench} "$work"
+for program in "$lightcone" "$tools"-{load,echo,fan,keys,storage_bench}; do
     [[ -x $program ]] || die "build them first: scripts/build.sh release lightcone bench"
 done
 
@@ -245,6 +247,10 @@ for ((repeat = 1; repeat <= repeats; repeat++)); do
         say "repeat $repeat of $repeats: $part"
         if [[ $part == storage ]]; then
             storage
+            continue
+        fi
+        if [[ $part == snapshot ]]; then
+            measure snapshot storage_bench "$snapshot_rows" "$work"
             continue
         fi
         start "$work/data"

@@ -49,7 +49,7 @@ flock 9
 engine=$(third_party/wasmtime/build.sh --where)
 inputs="CC=${CC:-} CFLAGS=${CFLAGS:-} LDFLAGS=${LDFLAGS:-} $options
 $engine
-$(find src tests/unit bench -name '*.c' 2>/dev/null | LC_ALL=C sort)"
+$(find src tests/unit tests/simulate bench -name '*.c' 2>/dev/null | LC_ALL=C sort)"
 if [ ! -f "$dir/build.ninja" ] || [ "$(cat "$dir/.inputs" 2>/dev/null)" != "$inputs" ]; then
     # Another compiler or other options mean another folder; the rest meson takes as a change.
     again=

@@ -15,7 +15,7 @@ tools="meson:meson ninja:ninja-build gcc:gcc pkg-config:pkg-config flock:util-li
 case $what in
 run) ;;
 test)
-    libraries="$libraries libcmocka-dev rustc-web cargo-web rust-web-src python3-venv"
+    libraries="$libraries libcmocka-dev libclang-rt-19-dev rustc-web cargo-web rust-web-src python3-venv"
     tools="$tools node:nodejs npm:npm python3:python3 chromium:chromium curl:curl clang-format-19:clang-format-19"
     ;;
 *)

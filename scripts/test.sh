@@ -5,6 +5,7 @@
 #   2  the unit tests of the rooms that have threads, with the thread sanitizer
 #   3  every executable tests/integration/run_*.{sh,py,mjs} against the release build
 #   4  those of them that talk to a server all the time, against the sanitized build
+#   5  the fuzz targets, SECONDS_EACH seconds each (60), one per processor at a time
 #
 # With TYPE (debug, release, asan, tsan) only 1 and 3, both on that build. See tests/README.md.
 set -u
@@ -68,6 +69,7 @@ else
     done
     suites release "${all[@]}"
     suites asan tests/integration/run_{recorded,bad_input}.py
+    run fuzz scripts/fuzz.sh "${SECONDS_EACH:-60}"
 fi
 
 echo "$passed passed, $failed failed"

@@ -6,6 +6,7 @@ lc_api *lc_api_create(const lc_api_options *o)
     a->node = o->node;
     a->handler = (lc_http_handler){
         .body_limit = lc_api_body_limit,
+        .streams_body = lc_api_streams_body,
         .handle = lc_api_handle,
         .arg = a,
     };

@@ -15,8 +15,9 @@ struct lc_api {
     uint32_t mount_count;
 };
 
-/* exchange.c: the two functions of lc_http_handler. */
+/* exchange.c: the functions of lc_http_handler. */
 size_t lc_api_body_limit(void *arg, lc_http_request *r);
+bool lc_api_streams_body(void *arg, lc_http_request *r);
 void lc_api_handle(void *arg, lc_http_request *r);
 /* static.c: files for browsers; 404 when the path is none of theirs. */
 void lc_static_serve(lc_api *a, lc_http_request *r);
@@ -50,6 +51,7 @@ struct lc_exchange {
     /* Runs on the loop instead of a plain answer (streams, upgrades); must end the request. */
     void (*on_loop)(lc_exchange *x);
     void *on_loop_arg;
+    struct lc_download *download; /* of lc_exchange_write; NULL: none */
 };
 
 /* Demands credentials now (04 section 1.2, class required). False: answered. */
@@ -59,6 +61,17 @@ void lc_exchange_text(lc_exchange *x, int status, const char *fmt, ...) LC_PRINT
 /* Adds a header to the answer; the value is copied. */
 void lc_exchange_header(lc_exchange *x, const char *name, lc_span value);
 void lc_exchange_free(lc_exchange *x);
+
+/* download.c: a worker's answer of any size. status, content_type and headers are set before the
+ * first piece, which begins it; the end of the handler ends it. Blocks while the client has enough
+ * to take; LC_E_CLOSED when it is gone. */
+lc_status lc_exchange_write(lc_exchange *x, lc_span bytes, lc_error *err);
+/* What was written is not whole: the client sees an answer that breaks off. */
+void lc_exchange_break(lc_exchange *x);
+/* On the loop, instead of an answer: writes what is left, ends. */
+void lc_download_finish(struct lc_download *d);
+/* On the loop: adds the headers that an answer has from x and from CORS. */
+void lc_exchange_put_headers(lc_exchange *x);
 
 /* ------------------------------------------------------------------ WebSocket */
 

@@ -49,13 +49,24 @@ static void put_cors(lc_http_request *r)
         r, "vary", LC_STR("origin, access-control-request-method, access-control-request-headers"));
 }
 
+void lc_exchange_put_headers(lc_exchange *x)
+{
+    lc_http_request *r = x->request;
+    if (!x->route->no_cors) put_cors(r);
+    LC_VEC_EACH (h, &x->headers) lc_http_add_header(r, (const char *)h->name.ptr, h->value);
+}
+
 /* On the loop: the worker is done. */
 static void answer(lc_task *task)
 {
     lc_exchange *x = LC_CONTAINER(task, lc_exchange, task);
     lc_http_request *r = x->request;
-    if (!x->route->no_cors) put_cors(r);
-    LC_VEC_EACH (h, &x->headers) lc_http_add_header(r, (const char *)h->name.ptr, h->value);
+    if (x->download) {
+        lc_download_finish(x->download);
+        lc_exchange_free(x);
+        return;
+    }
+    lc_exchange_put_headers(x);
     if (x->on_loop)
         x->on_loop(x);
     else
@@ -369,6 +380,14 @@ size_t lc_api_body_limit(void *arg, lc_http_request *r)
     const lc_route *route = lc_route_find(lc_http_path(r), segments, &rest);
     if (!route) return BODY_LIMIT;
     return route->unlimited_body ? SIZE_MAX : BODY_LIMIT;
+}
+
+bool lc_api_streams_body(void *arg, lc_http_request *r)
+{
+    (void)arg;
+    lc_span segments[4] = {0}, rest;
+    const lc_route *route = lc_route_find(lc_http_path(r), segments, &rest);
+    return route && route->streams_body && lc_span_equal_str(lc_http_method(r), "POST");
 }
 
 void lc_api_handle(void *arg, lc_http_request *r)

@@ -37,6 +37,7 @@ typedef struct lc_route {
     bool no_cors;
     bool unlimited_body;
     bool ignores_oversize;
+    bool streams_body; /* of POST: the handler reads it by lc_http_body_read */
 } lc_route;
 
 /* The route of a raw path, or NULL; segments (still encoded) of its parameters. */
@@ -90,6 +91,10 @@ void lc_route_schema(lc_exchange *x);
 void lc_route_delete(lc_exchange *x);
 void lc_route_lock(lc_exchange *x);
 void lc_route_unlock(lc_exchange *x);
+void lc_route_restart(lc_exchange *x);
+void lc_route_backup(lc_exchange *x);
+void lc_route_restore(lc_exchange *x);
+void lc_route_snapshot(lc_exchange *x);
 
 void lc_route_publish(lc_exchange *x);
 void lc_route_publish_nameless(lc_exchange *x);

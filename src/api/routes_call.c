@@ -27,7 +27,7 @@ static lc_http_caller http_caller(const lc_exchange *x)
 static bool wait_until_durable(lc_exchange *x, lc_database *db, uint64_t need)
 {
     if (lc_database_wait_durable(db, need)) return true;
-    lc_exchange_text(x, 500, "the database stopped: its commit log cannot be written");
+    lc_exchange_text(x, 500, LC_DATABASE_STOPPED);
     return false;
 }
 
@@ -82,6 +82,9 @@ static void answer_refusal(lc_exchange *x, const lc_call_outcome *o)
         break;
     case LC_E_UNSUPPORTED:
         answer_text(x, 501, &o->text);
+        break;
+    case LC_E_READ_ONLY:
+        answer_text(x, 503, &o->text);
         break;
     default:
         answer_text(x, 500, &o->text);
@@ -174,7 +177,6 @@ static void put_schema(const lc_plan *plan, lc_buf *out)
     lc_buf_put_str(out, "]}");
 }
 
-/* On the executor: plan and rows refer to its tables. */
 static void put_result(const lc_sql_outcome *o, lc_buf *out)
 {
     bool is_write = lc_plan_is_write(o->plan);
@@ -201,7 +203,6 @@ static void run_sql(lc_job *job, lc_database *db)
 {
     sql_job *s = LC_CONTAINER(job, sql_job, job);
     lc_database_http_sql(db, &s->caller, lc_http_body(s->x->request), &s->outcome);
-    if (s->outcome.status == LC_OK) put_result(&s->outcome, &s->x->body);
 }
 
 void lc_route_sql(lc_exchange *x)
@@ -218,6 +219,10 @@ void lc_route_sql(lc_exchange *x)
     sql_job s = {.job = {.run = run_sql}, .x = x, .caller = http_caller(x)};
     lc_database_run(db, &s.job);
     const lc_sql_outcome *o = &s.outcome;
+    if (o->status == LC_OK) {
+        lc_database_http_sql_read(db, &s.outcome);
+        put_result(o, &x->body);
+    }
     if (is_confirmed && !wait_until_durable(x, db, o->need)) {
         /* answered */
     } else if (o->connect_failed) {
@@ -226,8 +231,9 @@ void lc_route_sql(lc_exchange *x)
         put_duration(x, o->duration_micros);
         lc_exchange_json(x, 200);
     } else {
-        answer_text(x, o->status == LC_E_CLOSED ? 404 : 400, &o->text);
+        int status = o->status == LC_E_CLOSED ? 404 : o->status == LC_E_READ_ONLY ? 503 : 400;
+        answer_text(x, status, &o->text);
     }
-    lc_sql_outcome_deinit(&s.outcome);
+    lc_sql_outcome_deinit(db, &s.outcome);
     lc_database_unref(db);
 }

@@ -245,6 +245,21 @@ void lc_route_unlock(lc_exchange *x)
     set_locked(x, false);
 }
 
+/* Not the reference's: closes the database and opens it again, so that one which could only be read
+ * is tried for writing. */
+void lc_route_restart(lc_exchange *x)
+{
+    lc_database_record r;
+    if (!lc_exchange_owner(x, &x->database, "restart database", &r)) return;
+    lc_error err = LC_ERROR_INIT;
+    lc_status rc = lc_node_restart(x->api->node, &x->caller.identity, &x->database, &err);
+    if (rc == LC_OK)
+        x->status = 200;
+    else
+        lc_exchange_text(x, rc == LC_E_READ_ONLY ? 503 : 500, "%s", lc_error_text(&err));
+    lc_error_clear(&err);
+}
+
 void lc_route_delete(lc_exchange *x)
 {
     lc_database_record r;
@@ -384,7 +399,11 @@ static void publish(lc_exchange *x, const lc_publish *p)
     else if (rc == LC_E_DENIED)
         lc_exchange_text(x, 403, "%s", lc_error_text(&err));
     else
-        lc_exchange_text(x, rc == LC_E_UNSUPPORTED ? 400 : 500, "%s", lc_error_text(&err));
+        lc_exchange_text(x,
+                         rc == LC_E_UNSUPPORTED ? 400
+                         : rc == LC_E_READ_ONLY ? 503
+                                                : 500,
+                         "%s", lc_error_text(&err));
     lc_error_clear(&err);
 }
 

@@ -103,6 +103,41 @@ static int posix_unlink(void *self, const char *path)
     return unlink(path) < 0 ? -errno : 0;
 }
 
+static int posix_sync_dir(void *self, const char *path)
+{
+    (void)self;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return -errno;
+    int rc = fsync(fd) < 0 ? -errno : 0;
+    close(fd);
+    return rc;
+}
+
+/* The folder that path is an entry of. */
+static int sync_parent(const char *path)
+{
+    char parent[PATH_MAX];
+    size_t len = strlen(path);
+    while (len > 0 && path[len - 1] != '/') len--;
+    while (len > 1 && path[len - 1] == '/') len--;
+    if (len == 0) return posix_sync_dir(NULL, ".");
+    memcpy(parent, path, len);
+    parent[len] = 0;
+    return posix_sync_dir(NULL, parent);
+}
+
+/* Makes one folder if it is not there. */
+static int make_folder(const char *path)
+{
+    /* What is put into it later is synced together with it alone, not with its parents. */
+    if (mkdir(path, 0755) == 0) return sync_parent(path);
+    if (errno == EEXIST) return 0;
+    /* A parent on a read-only file system may exist all the same. */
+    int failed = errno;
+    struct stat st;
+    return stat(path, &st) < 0 || !S_ISDIR(st.st_mode) ? -failed : 0;
+}
+
 static int posix_mkdirs(void *self, const char *path)
 {
     (void)self;
@@ -115,27 +150,13 @@ static int posix_mkdirs(void *self, const char *path)
         if (part[i] != '/' && part[i] != 0) continue;
         char cut = part[i];
         part[i] = 0;
-        if (mkdir(part, 0755) < 0 && errno != EEXIST) {
-            /* A parent on a read-only file system may exist all the same. */
-            int failed = errno;
-            struct stat st;
-            if (stat(part, &st) < 0 || !S_ISDIR(st.st_mode)) return -failed;
-        }
+        int rc = make_folder(part);
+        if (rc < 0) return rc;
         part[i] = cut;
     }
     struct stat st;
     if (stat(path, &st) < 0) return -errno;
     return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
-}
-
-static int posix_sync_dir(void *self, const char *path)
-{
-    (void)self;
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return -errno;
-    int rc = fsync(fd) < 0 ? -errno : 0;
-    close(fd);
-    return rc;
 }
 
 static int posix_list(void *self, const char *path, void (*each)(void *arg, const char *name),

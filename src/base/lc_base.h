@@ -42,6 +42,7 @@ typedef enum lc_status {
     LC_E_TRAP,        /* a module ended abnormally */
     LC_E_BUDGET,      /* a module used up its time budget */
     LC_E_CLOSED,      /* the other side is gone or the object is shutting down */
+    LC_E_READ_ONLY,   /* it would write where only reading is possible; the text says why */
 } lc_status;
 
 /* An error for people: code plus one text. Zero-initialise; the text is owned by the error. */
@@ -370,7 +371,8 @@ typedef struct lc_disk {
     int (*lock)(void *self, lc_file *f); /* exclusive flock, -EWOULDBLOCK when held elsewhere */
     int (*rename)(void *self, const char *from, const char *to);
     int (*unlink)(void *self, const char *path);
-    int (*mkdirs)(void *self, const char *path); /* with parents; existing is fine */
+    /* With parents, and durably: each new folder is synced into its parent. Existing is fine. */
+    int (*mkdirs)(void *self, const char *path);
     int (*sync_dir)(void *self, const char *path);
     /* Calls each(name) for every entry except . and .. */
     int (*list)(void *self, const char *path, void (*each)(void *arg, const char *name), void *arg);

@@ -1,9 +1,22 @@
 /* Heap allocation that never returns NULL. The only place in the project that calls malloc. */
 #include "base_internal.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+/* Left alone, the C library learns from the first big block that is freed to keep such memory: what
+ * one huge transaction needed would stay with us for ever. */
+enum {
+    MAPPED_FROM = 1 << 20,     /* larger blocks are the system's again when freed */
+    KEPT_FREE = 8 * (1 << 20), /* at the end of a heap */
+};
+__attribute__((constructor)) static void give_memory_back(void)
+{
+    mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);
+    mallopt(M_TRIM_THRESHOLD, KEPT_FREE);
+}
 
 /* Says so with write(2), because stdio may itself want memory. */
 static _Noreturn void out_of_memory(size_t size)

@@ -32,7 +32,12 @@ int lc_command_list(int argc, char **argv);
 int lc_command_rename(int argc, char **argv);
 int lc_command_lock(int argc, char **argv);
 int lc_command_unlock(int argc, char **argv);
+int lc_command_restart(int argc, char **argv);
 int lc_command_delete(int argc, char **argv);
+int lc_command_backup(int argc, char **argv);
+int lc_command_restore(int argc, char **argv);
+int lc_command_log(int argc, char **argv);
+int lc_command_snapshot(int argc, char **argv);
 int lc_command_login(int argc, char **argv);
 int lc_command_logout(int argc, char **argv);
 int lc_command_server(int argc, char **argv);
@@ -50,6 +55,20 @@ uint64_t lc_cli_number(const struct argp_state *state, const char *option, const
                        uint64_t max);
 /* Asks `QUESTION [y/N]` on out and reads a line from stdin; yes skips the question and says so. */
 bool lc_cli_confirm(FILE *out, const char *question, bool yes);
+
+/* --format of commands that say it: text or json; --json is short for the second. */
+#define LC_OPT_FORMAT 0x2000
+#define LC_OPT_JSON   0x2001
+#define LC_FORMAT_OPTIONS                                                                          \
+    {"format", LC_OPT_FORMAT, "FORMAT", 0, "text (the default) or json", 0},                       \
+        {"json", LC_OPT_JSON, NULL, 0, "the same as --format json", 0}
+/* True: key was one of the two. */
+bool lc_cli_format_option(int key, const char *arg, const struct argp_state *state, bool *is_json);
+/* A moment in time or of the log, as people write it: an offset, RFC 3339, or @ and microseconds.
+ * The other of the two stays what it was. */
+lc_status lc_cli_point_parse(const char *text, uint64_t *offset, int64_t *time, lc_error *err);
+/* `123 bytes`, `1.5 MiB` */
+void lc_cli_size_print(uint64_t bytes, lc_buf *out);
 
 /* ---------------------------------------------------------------------- config.c */
 
@@ -121,8 +140,11 @@ typedef struct lc_cli_request {
     const char *content_type;
     bool is_plain; /* without the token */
     /* For a body that comes bit by bit, called as it arrives; NULL: into the response. What comes
-     * with another status than 2xx goes into the response all the same. */
-    void (*each)(void *arg, lc_span bytes);
+     * with another status than 2xx goes into the response all the same. False: enough, end it. */
+    bool (*each)(void *arg, lc_span bytes);
+    /* A body that is sent bit by bit instead of `body`: up to n bytes, 0 at the end, -1 to give up
+     * the request. NULL: none. */
+    ssize_t (*read)(void *arg, void *buf, size_t n);
     void *arg;
 } lc_cli_request;
 /* One request; LC_E_IO when nobody answers. */
@@ -240,5 +262,29 @@ lc_status lc_ws_client_send(lc_ws_client *w, lc_span message, lc_error *err);
 /* The next message; valid until the next call. LC_E_LIMIT at the deadline (monotonic nanoseconds,
  * 0: none), LC_E_CLOSED when the server has closed. */
 lc_status lc_ws_client_receive(lc_ws_client *w, uint64_t deadline, lc_span *message, lc_error *err);
+
+/* -------------------------------------------------------------------- log_dump.c */
+
+/* Commits of a log as JSON, one object each, in the notation of tests/recorded/commitlog/README.md.
+ * Rows are typed by the schema as the commits before have made it. */
+typedef struct lc_log_dump lc_log_dump;
+struct lc_store;
+struct lc_journal_commit;
+/* store: the schema that the first commit meets (its system tables); borrowed for the call. */
+lc_log_dump *lc_log_dump_create(const struct lc_store *store, bool is_full);
+void lc_log_dump_destroy(lc_log_dump *d);
+/* Appends the commit's object and a line end, and learns from it. LC_E_CORRUPT names what cannot be
+ * understood. */
+lc_status lc_log_dump_commit(lc_log_dump *d, const struct lc_journal_commit *c, lc_buf *out,
+                             lc_error *err);
+/* The same undecoded: the records in hex. */
+void lc_log_dump_raw(const struct lc_journal_commit *c, lc_buf *out);
+
+/* ------------------------------------------------------------------- row_json.c */
+
+/* Reads one value and appends its JSON; not full: texts and byte arrays over LC_ROW_JSON_LONG bytes
+ * as {"length","sha256"}. False: the bytes are none (the reader has failed). */
+#define LC_ROW_JSON_LONG 300
+bool lc_row_json(const lc_type *t, lc_reader *r, bool is_full, lc_buf *out);
 
 #endif

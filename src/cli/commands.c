@@ -27,7 +27,12 @@ const lc_command lc_commands[] = {
     {"rename", "give a database another name", lc_command_rename},
     {"lock", "protect a database from deletion", lc_command_lock},
     {"unlock", "allow deletion again", lc_command_unlock},
+    {"restart", "close a database and open it again", lc_command_restart},
     {"delete", "delete a database and its data", lc_command_delete},
+    {"backup", "write a running database into one file", lc_command_backup},
+    {"restore", "make a new database out of a backup", lc_command_restore},
+    {"snapshot", "list, verify or take snapshots of a database", lc_command_snapshot},
+    {"log", "verify, show or measure a commit log", lc_command_log},
     {"login", "get or show an identity", lc_command_login},
     {"logout", "forget the identity", lc_command_logout},
     {"server", "ask whether a server is there", lc_command_server},
@@ -85,6 +90,56 @@ uint64_t lc_cli_number(const struct argp_state *state, const char *option, const
         lc_cli_misuse(state, "invalid value '%s' for %s: wanted a number up to %llu", arg, option,
                       (unsigned long long)max);
     return v;
+}
+
+bool lc_cli_format_option(int key, const char *arg, const struct argp_state *state, bool *is_json)
+{
+    static const char *const formats[] = {"text", "json", NULL};
+    if (key == LC_OPT_FORMAT)
+        *is_json = lc_cli_choice(state, "--format", arg, formats) == 1;
+    else if (key == LC_OPT_JSON)
+        *is_json = true;
+    else
+        return false;
+    return true;
+}
+
+lc_status lc_cli_point_parse(const char *text, uint64_t *offset, int64_t *time, lc_error *err)
+{
+    bool is_time = text[0] == '@';
+    const char *digits = text + is_time;
+    size_t n = strspn(digits, "0123456789");
+    if (n && !digits[n]) {
+        errno = 0;
+        unsigned long long v = strtoull(digits, NULL, 10);
+        if (errno || (is_time && v > INT64_MAX))
+            return lc_error_set(err, LC_E_INVALID, "`%s` is too large a number", text);
+        if (is_time)
+            *time = (int64_t)v;
+        else
+            *offset = v;
+        return LC_OK;
+    }
+    if (!is_time && lc_timestamp_parse(lc_span_of_str(text), time, NULL) == LC_OK) return LC_OK;
+    return lc_error_set(err, LC_E_INVALID,
+                        "`%s` is neither an offset (like 1234) nor a time (like "
+                        "2026-11-21T13:00:00Z, or @ and microseconds since 1970)",
+                        text);
+}
+
+void lc_cli_size_print(uint64_t bytes, lc_buf *out)
+{
+    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
+    double size = (double)bytes;
+    int unit = -1;
+    while (size >= 1024 && unit < 3) {
+        size /= 1024;
+        unit++;
+    }
+    if (unit < 0)
+        lc_buf_printf(out, "%llu bytes", (unsigned long long)bytes);
+    else
+        lc_buf_printf(out, "%.1f %s", size, units[unit]);
 }
 
 bool lc_cli_confirm(FILE *out, const char *question, bool yes)

@@ -1,5 +1,5 @@
 /*
- * `lightcone list`, `rename`, `lock`, `unlock`, `delete`: databases as a whole.
+ * `lightcone list`, `rename`, `lock`, `unlock`, `restart`, `delete`: databases as a whole.
  */
 #include "cli/cli.h"
 
@@ -216,7 +216,7 @@ int lc_command_rename(int argc, char **argv)
     return rc;
 }
 
-/* --------------------------------------------------------- lock, unlock, delete */
+/* ------------------------------------------------ lock, unlock, restart, delete */
 
 /* Sends a request without a body about the database; the answer does not matter. */
 static lc_status send_plain(const lc_target *t, const char *method, const char *hex,
@@ -245,6 +245,15 @@ static lc_status unlock(lc_target *t, lc_error *err)
     lc_status rc = lc_target_open_database(t, t->words.items[0], true, hex, err);
     if (rc == LC_OK) rc = send_plain(t, "POST", hex, "/unlock", err);
     if (rc == LC_OK) printf("Database %s is now unlocked.\n", hex);
+    return rc;
+}
+
+static lc_status restart(lc_target *t, lc_error *err)
+{
+    char hex[65];
+    lc_status rc = lc_target_open_database(t, t->words.items[0], true, hex, err);
+    if (rc == LC_OK) rc = send_plain(t, "POST", hex, "/restart", err);
+    if (rc == LC_OK) printf("Database %s is open again.\n", hex);
     return rc;
 }
 
@@ -290,6 +299,15 @@ int lc_command_unlock(int argc, char **argv)
 {
     return one_database(argc, argv, "Allows a locked database to be deleted or cleared again.",
                         unlock);
+}
+
+int lc_command_restart(int argc, char **argv)
+{
+    return one_database(argc, argv,
+                        "Closes a database and opens it again: its clients are disconnected, and "
+                        "one that could only be read, because its log could not be written, is "
+                        "tried for writing.",
+                        restart);
 }
 
 int lc_command_delete(int argc, char **argv)

@@ -19,11 +19,18 @@ static size_t receive(char *data, size_t size, size_t count, void *arg)
     transfer *x = arg;
     long status = 0;
     curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (x->request->each && status / 100 == 2)
-        x->request->each(x->request->arg, LC_SPAN(data, size * count));
-    else
+    if (!x->request->each || status / 100 != 2)
         lc_buf_put(x->body, data, size * count);
+    else if (!x->request->each(x->request->arg, LC_SPAN(data, size * count)))
+        return CURL_WRITEFUNC_ERROR;
     return size * count;
+}
+
+static size_t give(char *data, size_t size, size_t count, void *arg)
+{
+    const lc_cli_request *q = arg;
+    ssize_t n = q->read(q->arg, data, size * count);
+    return n < 0 ? CURL_READFUNC_ABORT : (size_t)n;
 }
 
 static struct curl_slist *headers_of(const char *token, const char *content_type)
@@ -57,7 +64,11 @@ lc_status lc_http_send(const lc_target *t, const lc_cli_request *q, const char *
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &x);
-    if (q->body.ptr || strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0) {
+    if (q->read) {
+        curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(curl, CURLOPT_READFUNCTION, give);
+        curl_easy_setopt(curl, CURLOPT_READDATA, q);
+    } else if (q->body.ptr || strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0) {
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, q->body.ptr ? (const char *)q->body.ptr : "");
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body.len);
     }

@@ -82,7 +82,7 @@ static void print_record(log_options *o, lc_span record)
     lc_buf_put_u8(&o->out, '\n');
 }
 
-static void on_bytes(void *arg, lc_span bytes)
+static bool on_bytes(void *arg, lc_span bytes)
 {
     log_options *o = arg;
     const uint8_t *end;
@@ -96,6 +96,7 @@ static void on_bytes(void *arg, lc_span bytes)
     lc_buf_put_span(&o->pending, bytes);
     lc_cli_print(&o->out);
     lc_buf_reset(&o->out);
+    return true;
 }
 
 static lc_status run(log_options *o, lc_error *err)

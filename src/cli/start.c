@@ -12,7 +12,17 @@
 #include <unistd.h>
 
 enum { MAX_MOUNTS = 16, MAX_LOOPS = 64, DEFAULT_PORT = 3000, CLOSE_GRACE_MILLIS = 300 };
-enum { OPT_DATA_DIR = 256, OPT_KEY_DIR, OPT_PUB_KEY, OPT_PRIV_KEY, OPT_SERVE, OPT_IO_THREADS };
+enum {
+    OPT_DATA_DIR = 256,
+    OPT_KEY_DIR,
+    OPT_PUB_KEY,
+    OPT_PRIV_KEY,
+    OPT_SERVE,
+    OPT_IO_THREADS,
+    OPT_DURABILITY
+};
+/* What takes longer to open is told of: on a terminal in one line, else in the log now and then. */
+enum { OPENING_QUIET_MILLIS = 2000, OPENING_LINE_MILLIS = 100, OPENING_LOG_MILLIS = 5000 };
 
 typedef struct start_options {
     char host[256];
@@ -23,6 +33,8 @@ typedef struct start_options {
     lc_mount mounts[MAX_MOUNTS];
     uint32_t mount_count;
     uint32_t io_threads;
+    bool has_durability;
+    lc_durability durability;
 } start_options;
 
 static const struct argp_option option_list[] = {
@@ -34,6 +46,11 @@ static const struct argp_option option_list[] = {
     {"jwt-priv-key-path", OPT_PRIV_KEY, "FILE", 0, "private key (needs --jwt-pub-key-path)", 0},
     {"serve", OPT_SERVE, "PATH=DIR", 0, "serve the files of DIR under PATH, e.g. /chat/=./web", 0},
     {"io-threads", OPT_IO_THREADS, "N", 0, "I/O loops (default: half of the cores)", 0},
+    {"durability", OPT_DURABILITY, "MODE", 0,
+     "when a transaction is confirmed: group (after a sync, the default), each (after a sync of "
+     "its "
+     "own) or relaxed (at once; a power failure may lose the last second); overrides config.toml",
+     0},
     {"non-interactive", 'n', NULL, OPTION_HIDDEN, "", 0},
     {0},
 };
@@ -99,6 +116,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         o->io_threads = (uint32_t)lc_cli_number(state, "--io-threads", arg, MAX_LOOPS);
         if (o->io_threads == 0) lc_cli_misuse(state, "--io-threads: 1 to %d", MAX_LOOPS);
         return 0;
+    case OPT_DURABILITY:
+        o->has_durability = true;
+        o->durability =
+            (lc_durability)lc_cli_choice(state, "--durability", arg, lc_durability_names);
+        return 0;
     case 'n':
         return 0;
     case ARGP_KEY_ARG:
@@ -112,8 +134,59 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     }
 }
 
+/* ------------------------------------------------------------------- progress */
+
+/* One line for whatever is being opened just now; databases open side by side. */
+typedef struct progress {
+    pthread_mutex_t lock;
+    bool is_terminal;
+    size_t drawn; /* characters of the line on the terminal */
+} progress;
+
+static void draw(progress *p, const char *line)
+{
+    size_t len = strlen(line);
+    fprintf(stderr, "\r%s%*s", line, p->drawn > len ? (int)(p->drawn - len) : 0, "");
+    if (len == 0) fputc('\r', stderr);
+    fflush(stderr);
+    p->drawn = len;
+}
+
+static char *describe_opening(const lc_opening *o)
+{
+    const lc_storage_progress *at = &o->progress;
+    unsigned percent = at->total ? (unsigned)(100.0 * (double)at->done / (double)at->total) : 0;
+    if (!at->is_log) return lc_format("opening %s: snapshot, %u %%", o->name, percent);
+    return lc_format("opening %s: log, %u %%, %llu commits", o->name, percent,
+                     (unsigned long long)at->commits);
+}
+
+static void on_opening(void *arg, lc_opening *o)
+{
+    progress *p = arg;
+    uint64_t pause = p->is_terminal ? OPENING_LINE_MILLIS : OPENING_LOG_MILLIS;
+    if (o->is_over
+            ? o->said_at == 0
+            : o->millis < OPENING_QUIET_MILLIS || (o->said_at && o->millis < o->said_at + pause))
+        return;
+    char *line = o->is_over ? lc_strdup("") : describe_opening(o);
+    pthread_mutex_lock(&p->lock);
+    if (p->is_terminal)
+        draw(p, line);
+    else if (o->is_over)
+        lc_log(LC_LOG_INFO, "%s: opened in %.1f s", o->name, (double)o->millis / 1000);
+    else
+        lc_log(LC_LOG_INFO, "%s", line);
+    pthread_mutex_unlock(&p->lock);
+    o->said_at = o->millis;
+    lc_free(line);
+}
+
+/* -------------------------------------------------------------------- process */
+
 static void *run_loop(void *loop)
 {
+    pthread_setname_np(pthread_self(), "lc-loop");
     lc_loop_run(loop);
     return NULL;
 }
@@ -167,8 +240,10 @@ int lc_command_start(int argc, char **argv)
     sigaddset(&signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like any other */
 
     lc_error err = LC_ERROR_INIT;
+    progress shown = {.lock = PTHREAD_MUTEX_INITIALIZER, .is_terminal = isatty(STDERR_FILENO)};
     running r = {.loop_count = o.io_threads};
     /* The keys stand beside the user's token, as with the reference: a new data folder does not
      * make the token worthless. */
@@ -178,6 +253,9 @@ int lc_command_start(int argc, char **argv)
         .key_folder = o.key_dir ? o.key_dir : own_keys,
         .private_key_path = o.priv_key,
         .public_key_path = o.pub_key,
+        .durability = o.has_durability ? &o.durability : NULL,
+        .on_opening = on_opening,
+        .arg = &shown,
     };
     lc_status created = lc_node_create(&node_options, &r.node, &err);
     lc_free(own_keys);

@@ -142,7 +142,7 @@ static lc_status check_args(lc_database *db, const lc_function_def *f, const cal
     return LC_E_INVALID;
 }
 
-/* Finds the reducer and checks that this caller may call it with these arguments. */
+/* Finds the reducer and checks that this caller may call it with these arguments, now. */
 static lc_status admit(lc_database *db, const call_request *q, bool with_path, lc_tx_event *e,
                        lc_span *args)
 {
@@ -163,7 +163,10 @@ static lc_status admit(lc_database *db, const call_request *q, bool with_path, l
         lc_free(text);
         return LC_E_DENIED;
     }
-    return check_args(db, f, q, with_path, args, e);
+    lc_status rc = check_args(db, f, q, with_path, args, e);
+    if (rc == LC_OK && LC_UNLIKELY(db->read_only != NULL))
+        return refuse(db, e, LC_E_READ_ONLY, db->read_only);
+    return rc;
 }
 
 /* Runs an admitted call in a transaction of its own and tells everyone. e is complete afterwards.
@@ -176,13 +179,14 @@ static void execute(lc_database *db, const call_request *q, lc_span args, lc_tx_
         e->status = LC_CALL_FATAL;
         return;
     }
-    e->timestamp = lc_database_timestamp(db);
+    int64_t started = lc_clock_now(db->clock);
+    e->timestamp = lc_database_stamp(db, started);
     e->args = args;
-    uint64_t started = lc_clock_mono(db->clock);
     lc_store_begin(db->store);
     e->status =
         lc_database_run_reducer(db, e->reducer, &q->caller, &q->connection, e->timestamp, args);
-    e->duration_micros = (int64_t)((lc_clock_mono(db->clock) - started) / 1000);
+    int64_t took = lc_clock_now(db->clock) - started;
+    e->duration_micros = took > 0 ? took : 0; /* the wall clock may be set meanwhile */
     e->text = lc_buf_span(&db->text);
     if (e->status != LC_CALL_COMMITTED) {
         lc_database_rollback(db);
@@ -262,14 +266,16 @@ void lc_database_http_call(lc_database *db, const lc_http_caller *caller, lc_spa
         return;
     }
     lc_call_status how = LC_CALL_COMMITTED;
-    lc_status rc =
-        lc_database_connect(db, &caller->identity, &caller->connection, caller->jwt_payload, &how);
+    lc_status rc = LC_OK;
+    if (!db->read_only)
+        rc = lc_database_connect(db, &caller->identity, &caller->connection, caller->jwt_payload,
+                                 &how);
     if (rc != LC_OK) {
         out->connect_failed = true;
         out->status = how;
         out->refusal = rc;
         lc_buf_put_span(&out->text, lc_buf_span(&db->text));
-        out->need = lc_database_need(db);
+        out->need = db->need;
         return;
     }
     call_request q = {
@@ -301,8 +307,8 @@ void lc_database_http_call(lc_database *db, const lc_http_caller *caller, lc_spa
     out->duration_micros = (int64_t)((lc_clock_mono(db->clock) - started) / 1000);
     out->status = e.status;
     if (e.status != LC_CALL_COMMITTED) lc_buf_put_span(&out->text, e.text);
-    lc_database_disconnect(db, &caller->identity, &caller->connection);
-    out->need = lc_database_need(db);
+    if (!db->read_only) lc_database_disconnect(db, &caller->identity, &caller->connection);
+    out->need = db->need;
 }
 
 void lc_call_outcome_deinit(lc_call_outcome *o)

@@ -105,7 +105,7 @@ lc_client *lc_client_create(lc_database *db, const lc_protocol *protocol, lc_sin
     return c;
 }
 
-static void client_free(lc_client *c)
+void lc_client_free(lc_client *c)
 {
     lc_database_unref(c->database);
     lc_free(c->token);
@@ -141,7 +141,8 @@ void lc_database_client_connect(lc_database *db, lc_client *c)
         lc_client_send_close(c, 1001, "module exited");
         return;
     }
-    if (lc_database_connect(db, &c->identity, &c->connection_id, payload, &how) != LC_OK) {
+    if (!db->read_only &&
+        lc_database_connect(db, &c->identity, &c->connection_id, payload, &how) != LC_OK) {
         /* Code 0: the socket is dropped without a Close frame (03 section 11.1). */
         lc_client_send_close(c, 0, "");
         return;
@@ -162,16 +163,20 @@ void lc_database_client_connect(lc_database *db, lc_client *c)
 void lc_database_client_disconnect(lc_database *db, lc_client *c)
 {
     if (c->is_connected) {
-        lc_live_client_destroy(c->live);
+        if (c->live) lc_live_client_destroy(c->live); /* it went when the database closed */
         c->live = NULL;
         unlink_client(db, c);
         c->is_connected = false;
-        if (!db->is_closed) lc_database_disconnect(db, &c->identity, &c->connection_id);
+        if (!db->is_closed && !db->read_only)
+            lc_database_disconnect(db, &c->identity, &c->connection_id);
     }
     lc_reply r;
     lc_reply_begin(c, &r);
     lc_reply_end(c, &r, LC_DELIVERY_GONE);
-    client_free(c);
+    if (c->last_read)
+        c->is_gone = true;
+    else
+        lc_client_free(c);
 }
 
 void lc_database_close_clients(lc_database *db, uint16_t code, const char *reason)

@@ -51,11 +51,12 @@ static void executor_start(lc_database *db)
     if (rc != 0) LC_BUG("cannot start a database thread: %s", strerror(rc));
 }
 
-void lc_database_wake(lc_database *db)
+void lc_database_begin(lc_database *db)
 {
-    if (lc_schedule_next_due(db) == INT64_MAX && !db->volatile_calls.len) return;
+    bool waits = lc_schedule_next_due(db) != INT64_MAX || db->volatile_calls.len;
     pthread_mutex_lock(&db->lock);
-    if (!db->executor_runs) executor_start(db);
+    db->is_begun = true;
+    if (waits || db->inbox_first) executor_start(db);
     pthread_mutex_unlock(&db->lock);
 }
 
@@ -70,9 +71,9 @@ void lc_database_submit(lc_database *db, lc_request_batch *b)
     pthread_mutex_lock(&db->lock);
     *db->inbox_last = b;
     db->inbox_last = &b->next;
-    if (!db->executor_runs)
-        executor_start(db);
-    else if (db->executor_sleeps)
+    if (!db->executor_runs) {
+        if (db->is_begun) executor_start(db);
+    } else if (db->executor_sleeps)
         pthread_cond_signal(&db->wake);
     pthread_mutex_unlock(&db->lock);
 }
@@ -106,9 +107,15 @@ static lc_delivery_batch *batch_for(lc_database *db, lc_sink *sink, bool held)
     return *slot;
 }
 
+static lc_delivery_batch *batch_of(const lc_client *c)
+{
+    if (LC_UNLIKELY(c->last_read)) return lc_long_read_behind(c);
+    return batch_for(c->database, c->sink, c->is_confirmed);
+}
+
 lc_buf *lc_reply_begin(lc_client *c, lc_reply *r)
 {
-    r->batch = batch_for(c->database, c->sink, c->is_confirmed);
+    r->batch = batch_of(c);
     r->at = r->batch->bytes.len;
     return &r->batch->bytes;
 }
@@ -120,7 +127,7 @@ void lc_reply_end(lc_client *c, lc_reply *r, lc_delivery_kind kind)
     if (len == 0 && kind == LC_DELIVERY_DATA) return;
     lc_delivery d = {
         .target = c->connection,
-        .need = c->is_confirmed ? lc_database_need(db) : 0,
+        .need = c->is_confirmed ? db->need : 0,
         .at = (uint32_t)r->at,
         .len = (uint32_t)len,
         .kind = kind,
@@ -132,15 +139,31 @@ void lc_reply_end(lc_client *c, lc_reply *r, lc_delivery_kind kind)
 void lc_reply_shared(lc_client *c, lc_message *m)
 {
     lc_database *db = c->database;
-    lc_delivery_batch *b = batch_for(db, c->sink, c->is_confirmed);
+    lc_delivery_batch *b = batch_of(c);
     lc_delivery d = {
         .target = c->connection,
-        .need = c->is_confirmed ? lc_database_need(db) : 0,
+        .need = c->is_confirmed ? db->need : 0,
         .message = m,
         .kind = LC_DELIVERY_DATA,
     };
     lc_vec_push(&b->items, d);
     db->unflushed_bytes += sizeof d;
+}
+
+void lc_reply_move(lc_client *c, lc_delivery_batch *from)
+{
+    lc_database *db = c->database;
+    lc_delivery_batch *to = batch_for(db, c->sink, c->is_confirmed);
+    LC_VEC_EACH (d, &from->items) {
+        lc_delivery moved = *d;
+        moved.need = c->is_confirmed ? db->need : 0; /* needs never decrease */
+        moved.at = (uint32_t)to->bytes.len;
+        if (!d->message) lc_buf_put(&to->bytes, from->bytes.ptr + d->at, d->len);
+        lc_vec_push(&to->items, moved);
+        db->unflushed_bytes += sizeof moved + d->len;
+        d->message = NULL;
+    }
+    lc_delivery_batch_destroy(from);
 }
 
 /* Posts before it submits: see lc_message.h on lost wake-ups. */
@@ -154,9 +177,8 @@ void lc_database_flush(lc_database *db)
         }
         if (o->immediate) o->sink->post(o->sink, o->immediate, false, true);
     }
-    if (lc_journal_pending(db->journal)) lc_journal_submit(db->journal);
-    bool is_durable = lc_journal_durable_count(db->journal) >= lc_database_need(db) ||
-                      lc_journal_is_failed(db->journal);
+    if (db->storage) lc_storage_flush(db->storage);
+    bool is_durable = lc_database_durable_count(db) >= db->need || lc_database_is_failed(db);
     LC_VEC_EACH (o, &db->outgoing) {
         if (any_held && o->held && is_durable) o->sink->wake(o->sink);
         o->held = o->immediate = NULL;
@@ -165,25 +187,51 @@ void lc_database_flush(lc_database *db)
     db->unflushed_bytes = 0;
 }
 
-void lc_database_on_durable(void *arg, uint64_t durable_count)
+/* Lock held: whoever waits for durability looks again. */
+static void wake_waiting(lc_database *db)
 {
-    (void)durable_count;
-    lc_database *db = arg;
-    pthread_mutex_lock(&db->lock);
     LC_VEC_EACH (sink, &db->sinks) (*sink)->wake(*sink);
     if (db->durable_waiters) pthread_cond_broadcast(&db->durable);
+}
+
+void lc_database_on_durable(void *arg, uint64_t durable_count)
+{
+    lc_database *db = arg;
+    atomic_store_explicit(&db->durable_count, durable_count, memory_order_release);
+    pthread_mutex_lock(&db->lock);
+    wake_waiting(db);
     pthread_mutex_unlock(&db->lock);
+}
+
+void lc_database_on_failed(void *arg, const lc_error *err)
+{
+    lc_database *db = arg;
+    lc_log(LC_LOG_ERROR, "the commit log in %s failed, the database stops: %s", db->folder,
+           lc_error_text(err));
+    pthread_mutex_lock(&db->lock);
+    db->failure = lc_strdup(lc_error_text(err));
+    atomic_store(&db->is_failed, true);
+    wake_waiting(db);
+    pthread_mutex_unlock(&db->lock);
+    lc_database_post(db, &db->failing);
+    if (db->on_failed) db->on_failed(db->on_failed_arg, db, err);
+}
+
+void lc_database_on_wake(void *arg)
+{
+    lc_database *db = arg;
+    if (!atomic_exchange(&db->is_tick_posted, true)) lc_database_post(db, &db->tick);
 }
 
 bool lc_database_wait_durable(lc_database *db, uint64_t need)
 {
     pthread_mutex_lock(&db->lock);
     db->durable_waiters++;
-    while (lc_journal_durable_count(db->journal) < need && !lc_journal_is_failed(db->journal))
+    while (lc_database_durable_count(db) < need && !lc_database_is_failed(db))
         pthread_cond_wait(&db->durable, &db->lock);
     db->durable_waiters--;
     pthread_mutex_unlock(&db->lock);
-    return lc_journal_durable_count(db->journal) >= need;
+    return lc_database_durable_count(db) >= need;
 }
 
 void lc_database_add_sink(lc_database *db, lc_sink *sink)
@@ -206,12 +254,20 @@ void lc_database_remove_sink(lc_database *db, lc_sink *sink)
 
 uint64_t lc_database_durable_count(const lc_database *db)
 {
-    return lc_journal_durable_count(db->journal);
+    return atomic_load_explicit(&db->durable_count, memory_order_acquire);
 }
 
 bool lc_database_is_failed(const lc_database *db)
 {
-    return lc_journal_is_failed(db->journal);
+    return atomic_load_explicit(&db->is_failed, memory_order_acquire);
+}
+
+char *lc_database_failure(lc_database *db)
+{
+    pthread_mutex_lock(&db->lock);
+    char *reason = db->failure ? lc_strdup(db->failure) : NULL;
+    pthread_mutex_unlock(&db->lock);
+    return reason;
 }
 
 /* ---------------------------------------------------------------------- jobs */
@@ -235,14 +291,19 @@ static void blocking_run(lc_job *job, lc_database *db)
     pthread_mutex_unlock(&b->lock);
 }
 
+void lc_database_post(lc_database *db, lc_job *job)
+{
+    lc_request_batch *batch = lc_request_batch_create();
+    lc_request_add(batch, LC_REQUEST_JOB, NULL)->job = job;
+    lc_database_submit(db, batch);
+}
+
 void lc_database_run(lc_database *db, lc_job *job)
 {
     blocking_job b = {.job = {.run = blocking_run}, .inner = job};
     pthread_mutex_init(&b.lock, NULL);
     pthread_cond_init(&b.done, NULL);
-    lc_request_batch *batch = lc_request_batch_create();
-    lc_request_add(batch, LC_REQUEST_JOB, NULL)->job = &b.job;
-    lc_database_submit(db, batch);
+    lc_database_post(db, &b.job);
     pthread_mutex_lock(&b.lock);
     while (!b.is_done) pthread_cond_wait(&b.done, &b.lock);
     pthread_mutex_unlock(&b.lock);
@@ -336,11 +397,12 @@ static bool wait_for_work(lc_database *db)
 static void *executor_main(void *arg)
 {
     lc_database *db = arg;
+    pthread_setname_np(pthread_self(), "lc-executor");
     for (;;) {
         pthread_mutex_lock(&db->lock);
         bool has_work = true;
         while (!db->inbox_first && has_work && !db->must_stop && !db->volatile_calls.len) {
-            if (!db->is_closed && lc_schedule_next_due(db) <= lc_clock_now(db->clock)) break;
+            if (!db->is_closed && lc_schedule_is_due(db)) break;
             has_work = wait_for_work(db);
         }
         if (!db->inbox_first && (!has_work || db->must_stop)) {
@@ -378,6 +440,14 @@ void lc_database_join(lc_database *db)
 
 /* -------------------------------------------------------------------- object */
 
+static void run_tick(lc_job *job, lc_database *db)
+{
+    (void)job;
+    atomic_store(&db->is_tick_posted,
+                 false); /* before it: what is posted from now on comes again */
+    if (db->storage) lc_storage_tick(db->storage);
+}
+
 lc_database *lc_database_new(const lc_database_options *o)
 {
     lc_database *db = lc_alloc_zero(sizeof *db);
@@ -391,6 +461,14 @@ lc_database *lc_database_new(const lc_database_options *o)
     db->random = o->random ? o->random : lc_random_system();
     db->on_failed = o->on_failed;
     db->on_failed_arg = o->arg;
+    db->on_progress = o->on_progress;
+    db->progress_arg = o->progress_arg;
+    db->tick.run = run_tick;
+    db->failing.run = lc_database_run_failure;
+    if (o->read_only_reason)
+        db->read_only = lc_format("the database is read-only since its commit log cannot be "
+                                  "written: %s; restart it when that is mended",
+                                  o->read_only_reason);
     pthread_mutex_init(&db->lock, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
@@ -409,16 +487,29 @@ lc_database *lc_database_ref(lc_database *db)
     return db;
 }
 
+/* What threads of the storage posted to one that was never begun. */
+static void discard_inbox(lc_database *db)
+{
+    while (db->inbox_first) {
+        lc_request_batch *b = db->inbox_first;
+        db->inbox_first = b->next;
+        lc_request_batch_destroy(b);
+    }
+}
+
 static void database_free(lc_database *db)
 {
+    pthread_mutex_lock(&db->lock);
+    db->is_begun = false; /* closing the storage may wake it */
+    pthread_mutex_unlock(&db->lock);
     lc_schedule_deinit(&db->schedule);
     if (db->live) lc_live_destroy(db->live);
     if (db->instance) lc_instance_destroy(db->instance);
     if (db->program) lc_program_unref(db->program);
     lc_free(db->env);
     if (db->schema) lc_schema_unref(db->schema);
-    if (db->journal) lc_journal_close(db->journal);
-    if (db->store) lc_store_destroy(db->store);
+    if (db->storage) lc_storage_close(db->storage); /* one that was never begun */
+    discard_inbox(db);
     if (db->log) lc_module_log_destroy(db->log);
     if (db->lock_file) db->disk->close(db->disk->self, db->lock_file);
     LC_VEC_EACH (o, &db->outgoing) {
@@ -427,6 +518,7 @@ static void database_free(lc_database *db)
     }
     lc_vec_deinit(&db->outgoing);
     lc_vec_deinit(&db->sinks);
+    lc_vec_deinit(&db->long_reads);
     lc_buf_deinit(&db->text);
     lc_buf_deinit(&db->args);
     lc_buf_deinit(&db->volatile_calls);
@@ -435,6 +527,8 @@ static void database_free(lc_database *db)
     pthread_cond_destroy(&db->durable);
     pthread_mutex_destroy(&db->lock);
     lc_free(db->folder);
+    lc_free(db->read_only);
+    lc_free(db->failure);
     lc_free(db);
 }
 
@@ -451,6 +545,16 @@ const lc_identity *lc_database_identity(const lc_database *db)
 const lc_identity *lc_database_owner(const lc_database *db)
 {
     return &db->owner;
+}
+
+const char *lc_database_folder(const lc_database *db)
+{
+    return db->folder;
+}
+
+const char *lc_database_read_only(const lc_database *db)
+{
+    return db->read_only;
 }
 
 lc_schema *lc_database_schema(lc_database *db)

@@ -1,29 +1,37 @@
 /*
- * database: ONE database. Joins store, journal, host and live under one executor thread that runs
+ * database: ONE database. Joins storage, host and live under one executor thread that runs
  * everything on its data: transactions, queries, subscriptions, delta evaluation, schedules.
  *
  * Way of a call: an I/O loop decodes a frame and adds a request to its batch for this database; at
  * the end of its turn it submits the batch (one lock, at most one wake-up). The executor runs the
- * requests in order, appends their log records and outgoing messages to batches of its own, and
- * flushes: messages to the loops, records to the journal. The journal's writer syncs and wakes the
- * loops, which then send what became durable.
+ * requests in order, commits them to the storage, appends outgoing messages to batches of its own,
+ * and flushes: messages to the loops, log records to the log's writer. The writer syncs and wakes
+ * the loops, which then send what became durable.
  *
  * The executor thread exists only while there is work: after LC_EXECUTOR_IDLE_MILLIS without any it
  * ends, and the next submit (or the alarm of a schedule) starts one again.
  *
  * Lifetimes: an lc_database is reference-counted; loops and requests hold references. After
  * lc_database_close its requests are answered with LC_E_CLOSED.
+ *
+ * Failure. When the log cannot be written any more, nothing is confirmed from then on: clients get
+ * Close 1011, answers that wait for durability are dropped, requests find it closed, and on_failed
+ * tells the owner, who closes it and may open it again for reading only. Such a database has what
+ * was confirmed and serves connections, subscriptions and queries; what would write is refused with
+ * LC_E_READ_ONLY. It notes no connections and runs no reducers, not even those of life cycles and
+ * schedules.
  */
 #ifndef LC_DATABASE_H
 #define LC_DATABASE_H
 
 #include "database/lc_message.h"
 #include "host/lc_host.h"
-#include "journal/lc_journal.h"
 #include "live/lc_live.h"
+#include "storage/lc_storage.h"
 
 typedef struct lc_database lc_database;
 typedef struct lc_client lc_client;
+typedef struct lc_long_read lc_long_read;
 
 #define LC_EXECUTOR_IDLE_MILLIS 3000
 #define LC_CLOSE_DRAIN_MILLIS   2000
@@ -35,15 +43,23 @@ typedef struct lc_client lc_client;
 typedef struct lc_database_options {
     lc_identity identity;
     lc_identity owner;
-    const char *folder; /* replica folder: clog/ and module_logs/ in it; created when missing */
+    const char *folder; /* replica folder: storage and module_logs/ in it; created when missing */
     lc_engine *engine;
     const lc_disk *disk;       /* NULL = system */
     const lc_clock *clock;     /* NULL = system */
     const lc_random *random;   /* NULL = system */
     uint64_t max_segment_size; /* 0 = default */
-    /* The database ended by itself (journal failure): reason. Any thread, at most once. */
+    lc_durability durability;
+    lc_storage_policy policy;
+    /* Of open: why it is opened for reading only (the error that keeps it from being written); NULL
+     * = for writing. Copied. */
+    const char *read_only_reason;
+    /* The database ended by itself (its log cannot be written): reason. Any thread, at most once.
+     */
     void (*on_failed)(void *arg, lc_database *db, const lc_error *err);
     void *arg;
+    void (*on_progress)(void *arg, const lc_storage_progress *p); /* of open, on its thread */
+    void *progress_arg;
 } lc_database_options;
 
 /* A module made ready away from the executor: compiled, instantiated, described, validated. */
@@ -59,23 +75,30 @@ const uint8_t *lc_prepared_hash(const lc_prepared *p); /* 32 bytes */
  * and failure. A failing init leaves nothing behind; its text is the error's. Worker thread. */
 lc_status lc_database_create(const lc_database_options *o, lc_prepared *p, lc_database **out,
                              lc_error *err);
-/* Opens what is on disk: replay, load the module of st_module, disconnect left-over clients, start
- * schedules. Worker thread. */
+/* Opens what is on disk: recovery, load the module of st_module, disconnect left-over clients,
+ * start schedules (neither when for reading only). Worker thread. */
 lc_status lc_database_open(const lc_database_options *o, lc_database **out, lc_error *err);
 lc_database *lc_database_ref(lc_database *db);
 void lc_database_unref(lc_database *db);
-/* Ends it: every client gets Close 1001 `module exited`, the journal drains and syncs, files are
- * closed. disconnect_clients: run the disconnect reducers first (server shutdown). Requests
- * submitted before are executed, and disconnect reducers run, for LC_CLOSE_DRAIN_MILLIS; clients
- * left over then are disconnected at the next open. Blocks; not on the executor. Later requests are
- * answered with LC_E_CLOSED. */
-void lc_database_close(lc_database *db, bool disconnect_clients);
+/* Ends it: every client gets Close 1001 `module exited`, the log drains and syncs, files are
+ * closed. in_order: the disconnect reducers run first, and a snapshot is taken if that is worth it;
+ * otherwise it is a quick end, of one that is about to be removed or has failed. Requests submitted
+ * before are executed, and disconnect reducers run, for LC_CLOSE_DRAIN_MILLIS; clients left over
+ * then are disconnected at the next open. Blocks; not on the executor. Later requests are answered
+ * with LC_E_CLOSED. */
+void lc_database_close(lc_database *db, bool in_order);
 /* Waits until the executor thread has ended. For the end of the process: after the loops have
  * stopped, nobody submits any more, and their sinks may go once this has returned. */
 void lc_database_join(lc_database *db);
 
+/* Takes a snapshot of the state now and waits until it is on disk, verified: *offset transactions
+ * are in it. LC_E_CONFLICT when one is being taken, LC_E_CLOSED when the database ends meanwhile.
+ * Worker thread; blocks as long as writing takes. */
+lc_status lc_database_snapshot(lc_database *db, uint64_t *offset, lc_error *err);
+
 /* Publishes over a running database (blocks; worker thread; takes p). LC_E_UNSUPPORTED when the
- * schema change needs a migration; the old module goes on. *was_same: program hash equal. */
+ * schema change needs a migration, LC_E_READ_ONLY; the old module goes on. *was_same: program hash
+ * equal. */
 lc_status lc_database_update(lc_database *db, lc_prepared *p, bool *was_same, lc_error *err);
 
 const lc_identity *lc_database_identity(const lc_database *db);
@@ -84,10 +107,17 @@ const lc_identity *lc_database_owner(const lc_database *db);
 lc_schema *lc_database_schema(lc_database *db);
 bool lc_database_has_schedules(lc_database *db);
 uint64_t lc_database_durable_count(const lc_database *db); /* any thread */
-/* The journal failed: nothing more becomes durable. A sink then lets every held item go in order,
- * and drops its DATA. Any thread. */
+const char *lc_database_folder(const lc_database *db);     /* as given; any thread */
+/* What clients hear when the log fails; why is for the operator: it names folders. */
+#define LC_DATABASE_STOPPED "the database stopped: its commit log cannot be written"
+/* The log failed: nothing more becomes durable. A sink then lets every held item go in order, and
+ * drops its DATA. Any thread. */
 bool lc_database_is_failed(const lc_database *db);
-/* Blocks a worker until need transactions are durable; false when the journal failed. */
+/* Why it failed: heap, NULL when it has not. Any thread. */
+char *lc_database_failure(lc_database *db);
+/* What those are told who would write: NULL when they may. Fixed; any thread. */
+const char *lc_database_read_only(const lc_database *db);
+/* Blocks a worker until need transactions are durable; false when the log failed. */
 bool lc_database_wait_durable(lc_database *db, uint64_t need);
 /* Registers a loop: it is woken whenever the durable count rises, until unregistered. Any thread.
  */
@@ -126,7 +156,8 @@ typedef struct lc_tx_event {
 
 /*
  * A wire protocol, as the executor uses it: functions that turn an event into one complete message
- * body (without compression byte). They run on the executor. They append to out, or return a shared
+ * body (without compression byte). They run on the executor, but `subscribed`, `unsubscribed` and
+ * `one_off` also on readers of long reads. They append to out, or return a shared
  * message (then out must be left as it was).
  */
 typedef struct lc_protocol lc_protocol;
@@ -174,6 +205,8 @@ struct lc_client {
     /* executor's own */
     bool is_connected;
     bool is_closed;
+    bool is_gone; /* frees itself when its long reads are finished */
+    lc_long_read *first_read, *last_read;
     lc_live_client *live;
     lc_client *next, *prev;
 };
@@ -254,15 +287,16 @@ typedef struct lc_http_caller {
 
 typedef struct lc_call_outcome {
     lc_call_status status;
-    lc_status
-        refusal; /* REFUSED: LC_E_NOT_FOUND, LC_E_INVALID (arguments), LC_E_DENIED (lifecycle) */
+    lc_status refusal;   /* REFUSED: LC_E_NOT_FOUND, LC_E_INVALID (arguments), LC_E_DENIED
+                          * (lifecycle), LC_E_READ_ONLY */
     bool connect_failed; /* text is client_connected's error; status tells its kind */
     lc_buf text;         /* of a failure; may hold any bytes of UTF-8, NUL too */
     int64_t duration_micros;
     uint64_t need; /* durable count that makes it safe to answer */
 } lc_call_outcome;
 void lc_call_outcome_deinit(lc_call_outcome *o);
-/* connect, call with JSON arguments, disconnect (04 section 2.3). */
+/* connect, call with JSON arguments, disconnect (04 section 2.3). For reading only neither connect
+ * nor disconnect happen. */
 void lc_database_http_call(lc_database *db, const lc_http_caller *caller, lc_span function,
                            lc_span json_args, lc_call_outcome *out);
 
@@ -273,14 +307,20 @@ typedef struct lc_sql_outcome {
     lc_buf text;
     lc_plan *plan; /* destroyed by lc_sql_outcome_deinit */
     lc_rowset rows;
+    lc_image *image; /* a long read: rows are still to be read, see below */
     lc_query_stats stats;
     int64_t duration_micros;
     uint64_t need;
 } lc_sql_outcome;
-/* connect, one statement, disconnect (04 section 2.6). */
+/* connect, one statement, disconnect (04 section 2.6); the same. */
 void lc_database_http_sql(lc_database *db, const lc_http_caller *caller, lc_span sql,
                           lc_sql_outcome *out);
-void lc_sql_outcome_deinit(lc_sql_outcome *out);
+/* Worker thread, after lc_database_http_sql: what goes through a big table is read here, from a
+ * frozen image, while the executor goes on. */
+void lc_database_http_sql_read(lc_database *db, lc_sql_outcome *o);
+/* Worker thread. Until then plan and rows may be looked at there: a database that is being closed
+ * waits for it. */
+void lc_sql_outcome_deinit(lc_database *db, lc_sql_outcome *o);
 
 /* -------------------------------------------------------------- module logs */
 

@@ -12,7 +12,7 @@
  * kept.
  *
  * Lost wake-ups. The executor posts a held batch *before* it submits the records it waits for to
- * the journal, and does not wake the sink; the journal's writer, after raising the durable count,
+ * the log, and does not wake the sink; the log's writer, after raising the durable count,
  * wakes every sink of the database. When nothing is left to become durable the executor wakes it
  * itself.
  */

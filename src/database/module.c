@@ -1,10 +1,7 @@
 /*
- * Modules in a database: prepare, first publish, open, update, close.
+ * Modules in a database: prepare, first publish, load, update.
  */
 #include "database/database_internal.h"
-
-#include <errno.h>
-#include <fcntl.h>
 
 /* ------------------------------------------------------------------- prepare */
 
@@ -158,122 +155,7 @@ static lc_module_row module_row(const lc_database *db, const lc_prepared *p)
     return row;
 }
 
-/* --------------------------------------------------------------------- files */
-
-static lc_status lock_folder(lc_database *db, lc_error *err)
-{
-    char *path = lc_format("%s/db.lock", db->folder);
-    int rc = db->disk->mkdirs(db->disk->self, db->folder);
-    if (rc >= 0) rc = db->disk->open(db->disk->self, path, O_RDWR | O_CREAT, &db->lock_file);
-    if (rc >= 0) rc = db->disk->lock(db->disk->self, db->lock_file);
-    if (rc < 0) {
-        lc_error_set(err, LC_E_IO,
-                     rc == -EWOULDBLOCK ? "%s: another process has this database open" : "%s: %s",
-                     path, strerror(-rc));
-    }
-    lc_free(path);
-    return rc < 0 ? LC_E_IO : LC_OK;
-}
-
-/* Nothing more will be written here: whoever wants may open the folder, also while loops still hold
- * references to this object. */
-static void unlock_folder(lc_database *db)
-{
-    pthread_mutex_lock(&db->lock);
-    lc_file *file = db->lock_file;
-    db->lock_file = NULL;
-    pthread_mutex_unlock(&db->lock);
-    if (file) db->disk->close(db->disk->self, file);
-}
-
-static void journal_failed(void *arg, const lc_error *err);
-
-static lc_status open_journal(lc_database *db, const lc_database_options *o,
-                              lc_journal_replay replay, void *arg, lc_journal_stats *stats,
-                              lc_error *err)
-{
-    char *folder = lc_format("%s/clog", db->folder);
-    lc_journal_options jo = {
-        .folder = folder,
-        .max_segment_size = o->max_segment_size,
-        .disk = db->disk,
-        .on_durable = lc_database_on_durable,
-        .on_failed = journal_failed,
-        .arg = db,
-    };
-    lc_status rc = lc_journal_open(&jo, replay, arg, &db->journal, stats, err);
-    lc_free(folder);
-    return rc;
-}
-
-static void open_log(lc_database *db)
-{
-    char *folder = lc_format("%s/module_logs", db->folder);
-    db->log = lc_module_log_create(folder, db->disk, db->clock);
-    lc_free(folder);
-}
-
-/* From here on requests are refused. The module goes at once: the database's memory may live on for
- * a while, in the hands of loops whose connections are still closing, but its engine may not. */
-static void shut(lc_database *db)
-{
-    db->is_closed = true;
-    if (db->instance) lc_instance_destroy(db->instance);
-    if (db->program) lc_program_unref(db->program);
-    db->instance = NULL;
-    db->program = NULL;
-}
-
-/* A failed journal: whoever is connected must know that nothing more will be confirmed. */
-static void run_failure(lc_job *job, lc_database *db)
-{
-    /* Why is for the operator's log: it names folders of this machine. */
-    if (!db->is_closed)
-        lc_database_close_clients(db, 1011,
-                                  "the database stopped: its commit log cannot be written");
-    shut(db);
-    unlock_folder(db);
-    lc_free(job);
-}
-
-static void journal_failed(void *arg, const lc_error *err)
-{
-    lc_database *db = arg;
-    lc_log(LC_LOG_ERROR, "the commit log in %s failed, the database stops: %s", db->folder,
-           lc_error_text(err));
-    lc_job *job = lc_alloc_zero(sizeof *job);
-    job->run = run_failure;
-    lc_request_batch *b = lc_request_batch_create();
-    lc_request_add(b, LC_REQUEST_JOB, NULL)->job = job;
-    lc_database_submit(db, b);
-    pthread_mutex_lock(&db->lock);
-    pthread_cond_broadcast(&db->durable);
-    pthread_mutex_unlock(&db->lock);
-    if (db->on_failed) db->on_failed(db->on_failed_arg, db, err);
-}
-
-/* What protocols hang on a live query goes with it. */
-static void drop_query(void *arg, lc_live_query *q)
-{
-    const lc_database *db = arg;
-    for (uint32_t i = 0; i < LC_LIVE_PROTOCOLS; i++)
-        if (q->user[i]) db->protocols[i]->drop_cache(q->user[i]);
-}
-
-static void create_live(lc_database *db)
-{
-    db->live = lc_live_create(db->store);
-    lc_live_on_drop(db->live, drop_query, db);
-}
-
 /* ------------------------------------------------------------- first publish */
-
-static lc_status refuse_record(void *arg, uint64_t offset, lc_span record, lc_error *err)
-{
-    (void)offset, (void)record;
-    const lc_database *db = arg;
-    return lc_error_set(err, LC_E_EXISTS, "%s already holds a database", db->folder);
-}
 
 static lc_status run_init(lc_database *db, lc_error *err)
 {
@@ -359,77 +241,23 @@ static lc_status bootstrap(lc_database *db, const lc_module_row *row, lc_error *
     return LC_OK;
 }
 
-lc_status lc_database_create(const lc_database_options *o, lc_prepared *p, lc_database **out,
-                             lc_error *err)
+lc_status lc_database_first_publish(lc_database *db, lc_prepared *p, lc_error *err)
 {
-    *out = NULL;
-    lc_database *db = lc_database_new(o);
-    lc_journal_stats stats;
-    lc_status rc = lock_folder(db, err);
-    if (rc == LC_OK) rc = open_journal(db, o, refuse_record, db, &stats, err);
-    if (rc != LC_OK) {
-        lc_prepared_destroy(p);
-        lc_database_unref(db);
-        return rc;
-    }
-    open_log(db);
-    db->store = lc_store_create();
-    create_live(db);
     lc_span bytes = LC_SPAN(lc_memdup(p->bytes.ptr, p->bytes.len), p->bytes.len);
     lc_module_row row = module_row(db, p);
     row.program = bytes;
     lc_database_adopt(db, p);
-    rc = bootstrap(db, &row, err);
+    lc_status rc = bootstrap(db, &row, err);
     lc_free((void *)bytes.ptr);
-    if (rc != LC_OK) {
-        lc_database_unref(db);
-        return rc;
-    }
-    lc_schedule_restart(db);
-    lc_database_flush(db);
-    uint64_t need = lc_database_need(db);
-    lc_database_wake(db);
-    if (!lc_database_wait_durable(db, need)) {
-        lc_database_close(db, false);
-        lc_database_unref(db);
-        return lc_error_set(err, LC_E_IO, "the commit log cannot be written");
-    }
-    *out = db;
-    return LC_OK;
-}
-
-/* ---------------------------------------------------------------------- open */
-
-enum { LOG_HAS_INPUTS = 0x80, LOG_HAS_OUTPUTS = 0x40, LOG_HAS_MUTATIONS = 0x20 };
-
-/* Skips inputs and outputs of a log record (05 section 3.4) and replays its mutations. */
-static lc_status replay_record(void *arg, uint64_t offset, lc_span record, lc_error *err)
-{
-    lc_database *db = arg;
-    lc_reader r = lc_reader_of(record, err);
-    uint8_t flags = lc_read_u8(&r);
-    if (flags & LOG_HAS_INPUTS) lc_read_bytes(&r);
-    if (flags & LOG_HAS_OUTPUTS) lc_read_fixed(&r, lc_read_u8(&r));
-    if (r.failed) return LC_E_CORRUPT;
-    if (!(flags & LOG_HAS_MUTATIONS)) return LC_OK;
-    size_t used = 0;
-    lc_status rc = lc_store_replay_tx(db->store, LC_SPAN(r.at, (size_t)(r.end - r.at)), &used, err);
-    if (rc != LC_OK) lc_error_prefix(err, "transaction %llu: ", (unsigned long long)offset);
+    if (rc == LC_OK) lc_schedule_restart(db);
     return rc;
 }
 
-static void disconnect_leftovers(lc_database *db)
-{
-    lc_identity id;
-    lc_connection_id conn;
-    while (lc_store_first_client(db->store, &id, &conn)) lc_database_disconnect(db, &id, &conn);
-}
-
-static lc_status load_module(lc_database *db, lc_error *err)
+lc_status lc_database_load_module(lc_database *db, lc_error *err)
 {
     lc_module_row row;
     if (!lc_store_get_module(db->store, &row))
-        return lc_error_set(err, LC_E_CORRUPT, "%s: the log holds no module", db->folder);
+        return lc_error_set(err, LC_E_CORRUPT, "%s: no module is in it", db->folder);
     if (!lc_identity_equal(&row.database, &db->identity))
         return lc_error_set(err, LC_E_CORRUPT, "%s: mismatched database identity", db->folder);
     if (!lc_identity_equal(&row.owner, &db->owner))
@@ -439,32 +267,6 @@ static lc_status load_module(lc_database *db, lc_error *err)
                                       db->clock, &p, err);
     if (rc == LC_OK) lc_database_adopt(db, p);
     return rc;
-}
-
-lc_status lc_database_open(const lc_database_options *o, lc_database **out, lc_error *err)
-{
-    *out = NULL;
-    lc_database *db = lc_database_new(o);
-    db->store = lc_store_create();
-    lc_journal_stats stats = {0};
-    lc_status rc = lock_folder(db, err);
-    lc_store_replay_begin(db->store);
-    if (rc == LC_OK) rc = open_journal(db, o, replay_record, db, &stats, err);
-    if (rc == LC_OK) rc = lc_store_replay_end(db->store, err);
-    if (rc == LC_OK) open_log(db);
-    if (rc == LC_OK) create_live(db);
-    if (rc == LC_OK) rc = load_module(db, err);
-    if (rc != LC_OK) {
-        lc_database_unref(db);
-        return rc;
-    }
-    lc_schedule_restart(db); /* so that rows written by disconnect reducers are queued, too */
-    disconnect_leftovers(db);
-    lc_schedule_restart(db);
-    lc_database_flush(db);
-    lc_database_wake(db);
-    *out = db;
-    return LC_OK;
 }
 
 /* -------------------------------------------------------------------- update */
@@ -522,14 +324,19 @@ static void run_update(lc_job *job, lc_database *db)
         u->status = lc_error_set(u->err, LC_E_CLOSED, "no such module");
         return;
     }
+    if (db->read_only) {
+        u->status = lc_error_set(u->err, LC_E_READ_ONLY, "%s", db->read_only);
+        return;
+    }
     u->was_same = memcmp(db->program_hash, u->prepared->hash, sizeof db->program_hash) == 0;
     u->status = u->was_same ? LC_OK : update_tables(db, u->prepared, u->err);
     if (u->status != LC_OK) return;
     lc_database_adopt(db, u->prepared);
     u->prepared = NULL;
+    lc_long_read_finish_all(db);
     lc_live_rebind(db->live);
     lc_schedule_restart(db);
-    u->need = lc_database_need(db);
+    u->need = db->need;
 }
 
 lc_status lc_database_update(lc_database *db, lc_prepared *p, bool *was_same, lc_error *err)
@@ -540,37 +347,6 @@ lc_status lc_database_update(lc_database *db, lc_prepared *p, bool *was_same, lc
     *was_same = u.was_same;
     if (u.status != LC_OK) return u.status;
     if (!lc_database_wait_durable(db, u.need))
-        return lc_error_set(err, LC_E_IO, "the commit log cannot be written");
+        return lc_error_set(err, LC_E_IO, LC_DATABASE_STOPPED);
     return LC_OK;
-}
-
-/* --------------------------------------------------------------------- close */
-
-typedef struct close_job {
-    lc_job job;
-    bool disconnect_clients;
-    uint64_t need;
-} close_job;
-
-static void run_close(lc_job *job, lc_database *db)
-{
-    close_job *c = LC_CONTAINER(job, close_job, job);
-    c->need = lc_database_need(db);
-    if (db->is_closed) return;
-    lc_database_close_clients(db, 1001, "module exited");
-    if (c->disconnect_clients)
-        for (lc_client *client = db->clients; client && !lc_database_is_over(db);
-             client = client->next)
-            lc_database_disconnect(db, &client->identity, &client->connection_id);
-    shut(db);
-    c->need = lc_database_need(db);
-}
-
-void lc_database_close(lc_database *db, bool disconnect_clients)
-{
-    close_job c = {.job = {.run = run_close}, .disconnect_clients = disconnect_clients};
-    atomic_store(&db->close_by, lc_clock_mono(db->clock) + LC_CLOSE_DRAIN_MILLIS * 1000000ull);
-    lc_database_run(db, &c.job);
-    lc_database_wait_durable(db, c.need);
-    unlock_folder(db);
 }

@@ -145,6 +145,7 @@ static void write_waiting(lc_module_log *l)
 static void *writer_main(void *arg)
 {
     lc_module_log *l = arg;
+    pthread_setname_np(pthread_self(), "lc-module-log");
     for (;;) {
         pthread_mutex_lock(&l->file_lock);
         write_waiting(l);

@@ -16,9 +16,11 @@ static lc_span entry_key(uint32_t table_id, uint64_t row_id, uint8_t out[KEY_SIZ
 
 /* ---------------------------------------------------------------------- heap */
 
+/* Those found overdue at a restart are all due at once: they keep the order they were meant for. */
 static bool before(const lc_schedule_entry *a, const lc_schedule_entry *b)
 {
-    return a->due != b->due ? a->due < b->due : a->serial < b->serial;
+    if (a->due != b->due) return a->due < b->due;
+    return a->intended != b->intended ? a->intended < b->intended : a->serial < b->serial;
 }
 
 static void heap_push(lc_schedule *s, lc_schedule_entry e)
@@ -78,6 +80,38 @@ int64_t lc_schedule_next_due(const lc_database *db)
     return db->schedule.heap.len ? db->schedule.heap.items[0].due : INT64_MAX;
 }
 
+/* -------------------------------------------------------------------- clocks */
+
+/* Intervals are about time that passes, so they move along with a wall clock that is set back;
+ * times stay where they are. One that is set forward makes due what it has overtaken, an interval
+ * once. */
+static void move_intervals(lc_schedule *s, int64_t by)
+{
+    size_t count = s->heap.len;
+    s->heap.len = 0;
+    for (size_t i = 0; i < count; i++) { /* pushing never writes beyond what was read */
+        lc_schedule_entry e = s->heap.items[i];
+        if (e.is_interval) {
+            e.due += by;
+            e.intended += by;
+        }
+        heap_push(s, e);
+    }
+}
+
+bool lc_schedule_is_due(lc_database *db)
+{
+    lc_schedule *s = &db->schedule;
+    if (!s->heap.len) return false;
+    int64_t now = lc_clock_now(db->clock);
+    int64_t ahead = now - (int64_t)(lc_clock_mono(db->clock) / 1000);
+    int64_t jump = s->has_looked ? ahead - s->ahead : 0;
+    s->ahead = ahead;
+    s->has_looked = true;
+    if (jump <= -LC_SCHEDULE_JUMP_MICROS) move_intervals(s, jump);
+    return s->heap.items[0].due <= now;
+}
+
 /* ---------------------------------------------------------------------- rows */
 
 typedef struct schedule_at {
@@ -99,12 +133,14 @@ static uint64_t read_id(const lc_schedule_table *t, const lc_table *table, lc_sp
     return lc_load_u64(lc_layout_column(lc_table_layout(table), row.ptr, t->id_column).ptr);
 }
 
-/* The entry for a row seen at `now`; false when its delay is beyond what can be queued. */
+/* The entry for a row seen when the wall clock says `now` and transactions are stamped `stamp`,
+ * which is later after the clock was set back: times are reckoned from there. False when its delay
+ * is beyond what can be queued. */
 static bool entry_for(const lc_schedule_table *t, const lc_table *table, lc_span row, int64_t now,
-                      lc_schedule_entry *out)
+                      int64_t stamp, lc_schedule_entry *out)
 {
     schedule_at at = read_at(t, table, row);
-    int64_t delay = at.is_interval ? at.micros : at.micros > now ? at.micros - now : 0;
+    int64_t delay = at.is_interval ? at.micros : at.micros > stamp ? at.micros - stamp : 0;
     bool fits = delay / 1000 < LC_SCHEDULE_MAX_DELAY_MILLIS;
     if (!fits) delay = LC_SCHEDULE_MAX_DELAY_MILLIS * 1000;
     *out = (lc_schedule_entry){
@@ -112,6 +148,7 @@ static bool entry_for(const lc_schedule_table *t, const lc_table *table, lc_span
         .intended = at.is_interval ? now + delay : at.micros,
         .row_id = read_id(t, table, row),
         .table_id = t->table_id,
+        .is_interval = at.is_interval,
     };
     return fits;
 }
@@ -130,9 +167,9 @@ lc_errno lc_schedule_row_written(void *arg, lc_table *table, lc_span row)
     const lc_schedule_table *t = find_table(s, lc_table_id(table));
     if (LC_LIKELY(!t)) return LC_ERRNO_OK;
     int64_t now = lc_clock_now(db->clock);
-    if (now < db->last_timestamp) now = db->last_timestamp;
+    int64_t stamp = now > db->last_timestamp ? now : db->last_timestamp;
     lc_schedule_entry e;
-    if (!entry_for(t, table, row, now, &e)) return LC_ERRNO_SCHEDULE_AT_DELAY_TOO_LONG;
+    if (!entry_for(t, table, row, now, stamp, &e)) return LC_ERRNO_SCHEDULE_AT_DELAY_TOO_LONG;
     lc_vec_push(&s->pending, e);
     return LC_ERRNO_OK;
 }
@@ -180,7 +217,7 @@ static bool requeue_row(void *arg, lc_span row)
 {
     requeue *q = arg;
     lc_schedule_entry e;
-    entry_for(q->table, q->rows, row, q->now, &e); /* a delay too long is clamped here */
+    entry_for(q->table, q->rows, row, q->now, q->now, &e); /* a delay too long is clamped here */
     queue(q->schedule, e);
     return true;
 }
@@ -261,7 +298,9 @@ static void finish_scheduled(lc_database *db, const lc_schedule_table *t, lc_sch
         if (__builtin_mul_overflow(steps, at.micros, &steps) ||
             __builtin_add_overflow(e.intended, steps, &e.intended))
             return;
+        if (e.intended - now > at.micros) e.intended = now + at.micros; /* the clock was set back */
         e.due = e.intended;
+        e.is_interval = true;
         queue(&db->schedule, e);
         return;
     }
@@ -281,7 +320,7 @@ static void finish_scheduled(lc_database *db, const lc_schedule_table *t, lc_sch
 bool lc_schedule_run_one(lc_database *db)
 {
     lc_schedule *s = &db->schedule;
-    if (lc_schedule_next_due(db) > lc_clock_now(db->clock)) return false;
+    if (!lc_schedule_is_due(db)) return false;
     lc_schedule_entry e = heap_pop(s);
     if (!is_current(s, &e)) return true;
     forget(s, &e);

@@ -18,6 +18,17 @@ static void send_error(lc_client *c, const lc_request *r, lc_error *err, int64_t
     lc_error_clear(err);
 }
 
+static lc_question question_of(const lc_request *r, uint64_t started)
+{
+    return (lc_question){
+        .live_kind = r->live_kind,
+        .request_id = r->request_id,
+        .id = r->id,
+        .message_id = r->args,
+        .started = started,
+    };
+}
+
 void lc_database_client_subscribe(lc_database *db, lc_client *c, const lc_request *r)
 {
     uint64_t started = lc_clock_mono(db->clock);
@@ -26,6 +37,11 @@ void lc_database_client_subscribe(lc_database *db, lc_client *c, const lc_reques
     if (lc_live_subscribe(c->live, r->live_kind, r->id, &c->connection_id, r->texts, r->text_count,
                           &results, &err) != LC_OK) {
         send_error(c, r, &err, micros_since(db, started));
+        return;
+    }
+    if (lc_live_results_are_long(&results)) {
+        lc_question q = question_of(r, started);
+        lc_long_read_results(c, &q, &results);
         return;
     }
     lc_reply reply;
@@ -47,6 +63,12 @@ void lc_database_client_unsubscribe(lc_database *db, lc_client *c, const lc_requ
         send_error(c, r, &err, micros_since(db, started));
         return;
     }
+    if (lc_live_results_are_long(&results)) {
+        lc_question q = question_of(r, started);
+        q.is_unsubscribe = true;
+        lc_long_read_results(c, &q, &results);
+        return;
+    }
     lc_reply reply;
     lc_buf *out = lc_reply_begin(c, &reply);
     c->protocol->unsubscribed(c, r->live_kind, r->request_id, r->id, with_rows ? &results : NULL,
@@ -66,6 +88,12 @@ void lc_database_client_one_off(lc_database *db, lc_client *c, const lc_request 
     lc_status rc = lc_plan_create(db->store, r->name, LC_DIALECT_ONE_OFF, &caller, &plan, &err);
     if (rc == LC_OK)
         rc = lc_query_check_row_limit(db->store, lc_plan_estimate(plan), &caller, &err);
+    lc_image *image = rc == LC_OK ? lc_plan_freeze(plan) : NULL;
+    if (image) {
+        lc_question q = question_of(r, started);
+        lc_long_read_plan(c, &q, plan, image);
+        return;
+    }
     if (rc == LC_OK) rc = lc_plan_select(plan, &rows, &err);
     lc_reply reply;
     lc_buf *out = lc_reply_begin(c, &reply);

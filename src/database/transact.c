@@ -1,47 +1,19 @@
 /*
- * The end of a transaction: log record, schedules, subscribers.
+ * The end of a transaction: storage, schedules, subscribers.
  */
 #include "database/database_internal.h"
 
-enum { LC_LOG_HAS_INPUTS = 0x80, LC_LOG_HAS_MUTATIONS = 0x20, LC_LOG_NAME_MAX = 255 };
-
-int64_t lc_database_timestamp(lc_database *db)
+int64_t lc_database_stamp(lc_database *db, int64_t now)
 {
-    int64_t now = lc_clock_now(db->clock);
     /* Modules seed random numbers and UUIDs with it, so no two calls may share one. */
     if (now <= db->last_timestamp) now = db->last_timestamp + 1;
     db->last_timestamp = now;
     return now;
 }
 
-/* The name as the log keeps it: at most 255 bytes, cut at a character border. */
-static lc_span log_name(lc_span name)
+int64_t lc_database_timestamp(lc_database *db)
 {
-    if (name.len <= LC_LOG_NAME_MAX) return name;
-    size_t n = LC_LOG_NAME_MAX;
-    while (n > 0 && (name.ptr[n] & 0xc0) == 0x80) n--;
-    return LC_SPAN(name.ptr, n);
-}
-
-static void append_record(lc_database *db, const lc_log_inputs *in, const lc_delta *delta)
-{
-    lc_buf *b = lc_journal_record_begin(db->journal);
-    if (in->name.len) {
-        lc_span name = log_name(in->name);
-        size_t len = 1 + name.len + sizeof in->caller + sizeof in->connection + 8 + in->args.len;
-        lc_buf_put_u8(b, LC_LOG_HAS_INPUTS | LC_LOG_HAS_MUTATIONS);
-        lc_buf_put_u32(b, (uint32_t)len);
-        lc_buf_put_u8(b, (uint8_t)name.len);
-        lc_buf_put_span(b, name);
-        lc_buf_put(b, in->caller.bytes, sizeof in->caller.bytes);
-        lc_buf_put(b, in->connection.bytes, sizeof in->connection.bytes);
-        lc_buf_put_u64(b, (uint64_t)in->timestamp);
-        lc_buf_put_span(b, in->args);
-    } else {
-        lc_buf_put_u8(b, LC_LOG_HAS_MUTATIONS);
-    }
-    lc_delta_encode(delta, b);
-    lc_journal_record_end(db->journal);
+    return lc_database_stamp(db, lc_clock_now(db->clock));
 }
 
 typedef struct publication {
@@ -78,8 +50,8 @@ static void publish_to(void *arg, lc_live_client *live, const lc_live_item *item
 void lc_database_commit(lc_database *db, const lc_log_inputs *inputs, lc_tx_event *e,
                         lc_client *answer_to, bool always_log)
 {
-    const lc_delta *delta = lc_store_commit(db->store);
-    if (delta->is_logged || always_log) append_record(db, inputs, delta);
+    const lc_delta *delta = lc_storage_commit(db->storage, inputs, always_log);
+    db->need = lc_storage_need(db->storage);
     if (db->schedule.pending.len) lc_schedule_commit(db);
     if (!e) {
         lc_store_release(db->store);

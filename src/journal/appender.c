@@ -66,20 +66,92 @@ static uint64_t size_for(const lc_appender *a, uint64_t end, uint64_t more)
     return (size + BLOCK - 1) / BLOCK * BLOCK;
 }
 
-/* Puts bytes where the commits end and sees to it that zeros follow them. */
-static lc_status write_group(lc_appender *a, const uint8_t *bytes, size_t len, lc_error *err)
+/* How many zeros belong behind a group, because fewer than a sector of them are there. */
+static uint64_t zeros_for(const lc_appender *a, size_t len)
 {
-    ssize_t rc = a->disk->pwrite(a->disk->self, a->file, bytes, len, a->tail);
-    if (rc < 0) return failed(err, "write", a->path, rc);
     uint64_t end = a->tail + len;
-    if (a->size < end) a->size = end;
-    if (a->writes_ahead && a->size < end + LC_DISK_SECTOR) {
-        lc_status status =
-            write_zeros(a, a->size, size_for(a, end, len < LARGE_GROUP ? ahead(a) : 0), err);
-        if (status) return status;
+    if (!a->writes_ahead || a->size >= end + LC_DISK_SECTOR) return 0;
+    return size_for(a, end, len < LARGE_GROUP ? ahead(a) : 0) - end;
+}
+
+static bool is_no_room(int64_t rc)
+{
+    return rc == -ENOSPC || rc == -EDQUOT || rc == -EFBIG;
+}
+
+/* The group and zeros behind it in one piece, if nothing follows the group in its buffer. *done is
+ * false when there was no room for the zeros: the file then is as long as before. */
+static lc_status put_with_zeros(lc_appender *a, lc_buf *frames, size_t at, size_t len,
+                                uint64_t more, bool *done, lc_error *err)
+{
+    *done = false;
+    memset(lc_buf_reserve(frames, more), 0, more);
+    int64_t rc = a->disk->pwrite(a->disk->self, a->file, frames->ptr + at, len + more, a->tail);
+    if (rc >= 0) {
+        a->size = a->tail + len + more;
+        *done = true;
+        return LC_OK;
     }
-    int synced = a->disk->sync_data(a->disk->self, a->file);
-    return synced < 0 ? failed(err, "sync", a->path, synced) : LC_OK;
+    if (!is_no_room(rc)) return failed(err, "write", a->path, rc);
+    a->writes_ahead = false;
+    rc = a->disk->truncate(a->disk->self, a->file, a->size);
+    return rc < 0 ? failed(err, "truncate", a->path, rc) : LC_OK;
+}
+
+/* Also without zeros on disk the length is to say that the segment is being written, whatever part
+ * of the group gets there: a hole takes no room. */
+static lc_status make_hole(lc_appender *a, uint64_t end, lc_error *err)
+{
+    if (a->size >= end + LC_DISK_SECTOR) return LC_OK;
+    uint64_t size = size_for(a, end, 0);
+    int rc = a->disk->truncate(a->disk->self, a->file, size);
+    if (rc < 0) return failed(err, "extend", a->path, rc);
+    a->size = size;
+    return LC_OK;
+}
+
+/* Puts frames where the commits end; zeros follow them from before they are there. */
+static lc_status put_group(lc_appender *a, lc_buf *frames, size_t at, size_t len, lc_error *err)
+{
+    uint64_t more = zeros_for(a, len), end = a->tail + len;
+    lc_status status = LC_OK;
+    if (more > 0 && at + len == frames->len) {
+        bool done;
+        status = put_with_zeros(a, frames, at, len, more, &done, err);
+        if (status || done) return status;
+    } else if (more > 0 && len < LARGE_GROUP) {
+        status = write_zeros(a, a->size, end + more, err);
+    }
+    if (status == LC_OK) status = make_hole(a, end, err);
+    if (status) return status;
+    ssize_t rc = a->disk->pwrite(a->disk->self, a->file, frames->ptr + at, len, a->tail);
+    return rc < 0 ? failed(err, "write", a->path, rc) : LC_OK;
+}
+
+/* Tried once: a sync that failed says that what was written may be lost, one that succeeds after it
+ * does not say the opposite. */
+static lc_status sync(lc_appender *a, lc_error *err)
+{
+    a->is_unsynced = false;
+    int rc = a->disk->sync_data(a->disk->self, a->file);
+    if (rc < 0) return failed(err, "sync", a->path, rc);
+    lc_index_flush(&a->index);
+    return LC_OK;
+}
+
+lc_status lc_appender_sync(lc_appender *a, lc_error *err)
+{
+    return a->is_unsynced ? sync(a, err) : LC_OK;
+}
+
+static lc_status write_group(lc_appender *a, lc_buf *frames, size_t at, size_t len, lc_error *err)
+{
+    lc_status status = put_group(a, frames, at, len, err);
+    if (status) return status;
+    bool waits = a->durability == LC_DURABILITY_RELAXED && a->tail + len < a->max_segment;
+    if (!waits) return sync(a, err);
+    a->is_unsynced = true;
+    return LC_OK;
 }
 
 static void forget_segment(lc_appender *a)
@@ -94,11 +166,11 @@ static void forget_segment(lc_appender *a)
 }
 
 /* A segment that begins with this group. */
-static lc_status begin_segment(lc_appender *a, uint64_t first, const uint8_t *bytes, size_t len,
-                               lc_error *err)
+static lc_status begin_segment(lc_appender *a, uint64_t first, lc_buf *frames, size_t at,
+                               size_t len, lc_error *err)
 {
     a->path = lc_segment_path(a->folder, first, "log");
-    char *aside = lc_format("%s.tmp", a->path);
+    char *aside = lc_segment_path(a->folder, first, "log.tmp");
     lc_file *there;
     lc_status status = LC_OK;
     int64_t rc = a->disk->open(a->disk->self, a->path, O_RDONLY, &there);
@@ -118,7 +190,8 @@ static lc_status begin_segment(lc_appender *a, uint64_t first, const uint8_t *by
         a->tail = a->size = LC_SEGMENT_HEADER;
     }
     if (rc >= 0) {
-        status = write_group(a, bytes, len, err);
+        status = put_group(a, frames, at, len, err);
+        if (status == LC_OK) status = sync(a, err);
         if (status) goto done;
         verb = "rename";
         rc = a->disk->rename(a->disk->self, aside, a->path);
@@ -135,10 +208,12 @@ done:
 }
 
 /* After a failed write or sync the group may be in the file or not, and even if it reads well later
- * it need not be on disk. It was confirmed to nobody, so it should not come back. */
+ * it need not be on disk. It was confirmed to nobody, so it should not come back. What RELAXED
+ * published before a failed write gets its sync now, for nobody comes to do it later. */
 static void take_back(lc_appender *a)
 {
     if (a->file) a->disk->truncate(a->disk->self, a->file, a->tail);
+    if (a->is_unsynced) sync(a, NULL);
 }
 
 /* Cutting the zeros off is tidiness: they do no harm where it fails. */
@@ -156,10 +231,28 @@ static void finish_segment(lc_appender *a)
     forget_segment(a);
 }
 
-lc_status lc_appender_write(lc_appender *a, uint8_t *frames, size_t len, size_t *done,
+/* Completes the frames from `at` on that go into this segment now. */
+static size_t complete_group(lc_appender *a, lc_buf *frames, size_t at, uint64_t *count,
+                             lc_index_entry *last)
+{
+    size_t n = 0;
+    *count = 0;
+    do {
+        uint8_t *frame = frames->ptr + at + n;
+        size_t size = lc_frame_complete(frame);
+        *last = (lc_index_entry){lc_load_u64(frame), a->tail + n};
+        lc_index_note(&a->index, last->offset, last->position, size);
+        n += size;
+        ++*count;
+    } while (a->durability != LC_DURABILITY_EACH && at + n < frames->len &&
+             a->tail + n < a->max_segment);
+    return n;
+}
+
+lc_status lc_appender_write(lc_appender *a, lc_buf *frames, size_t at, size_t *done,
                             uint64_t *count, lc_error *err)
 {
-    uint64_t first = lc_load_u64(frames);
+    uint64_t first = lc_load_u64(frames->ptr + at);
     bool is_new = !a->file;
     if (is_new) {
         char *path = lc_segment_path(a->folder, first, "ofs");
@@ -168,24 +261,14 @@ lc_status lc_appender_write(lc_appender *a, uint8_t *frames, size_t len, size_t 
         a->tail = LC_SEGMENT_HEADER;
         a->writes_ahead = true; /* there may be room again */
     }
-    size_t n = 0;
     lc_index_entry last;
-    *count = 0;
-    do {
-        size_t size = lc_frame_complete(frames + n);
-        last = (lc_index_entry){lc_load_u64(frames + n), a->tail + n};
-        lc_index_note(&a->index, last.offset, last.position, size);
-        n += size;
-        ++*count;
-    } while (n < len && a->tail + n < a->max_segment);
-
+    size_t n = complete_group(a, frames, at, count, &last);
     lc_status status =
-        is_new ? begin_segment(a, first, frames, n, err) : write_group(a, frames, n, err);
+        is_new ? begin_segment(a, first, frames, at, n, err) : write_group(a, frames, at, n, err);
     if (status) {
         take_back(a);
         return status;
     }
-    lc_index_flush(&a->index);
     a->last_commit = last;
     a->tail += n;
     a->written += n;
@@ -198,26 +281,16 @@ lc_status lc_appender_prepare(lc_appender *a, bool *did, lc_error *err)
 {
     *did = false;
     uint64_t want = ahead(a);
-    if (!a->file || !a->writes_ahead || a->size - a->tail >= want / 2) return LC_OK;
+    /* RELAXED waits for no sync, so none needs to be quick. */
+    if (!a->file || !a->writes_ahead || a->durability == LC_DURABILITY_RELAXED) return LC_OK;
+    if (a->size - a->tail >= want / 2) return LC_OK;
     uint64_t size = size_for(a, a->tail, want);
     if (size > a->size + AHEAD_STEP) size = a->size + AHEAD_STEP;
     if (size <= a->size) return LC_OK;
     lc_status status = write_zeros(a, a->size, size, err);
     if (status) return status;
     *did = a->writes_ahead;
-    int rc = a->disk->sync_data(a->disk->self, a->file);
-    return rc < 0 ? failed(err, "sync", a->path, rc) : LC_OK;
-}
-
-static int64_t remove_segment(lc_appender *a, uint64_t first)
-{
-    char *log = lc_segment_path(a->folder, first, "log");
-    char *index = lc_segment_path(a->folder, first, "ofs");
-    a->disk->unlink(a->disk->self, index);
-    int64_t rc = a->disk->unlink(a->disk->self, log);
-    lc_free(index);
-    lc_free(log);
-    return rc;
+    return sync(a, err);
 }
 
 static lc_status resume_segment(lc_appender *a, const lc_scan *scan, lc_error *err)
@@ -241,19 +314,41 @@ static lc_status resume_segment(lc_appender *a, const lc_scan *scan, lc_error *e
     return LC_OK;
 }
 
+/* What a crash left of segments that were being made: under another name still, so no part of the
+ * log. */
+static lc_status remove_leftovers(const lc_disk *disk, const char *folder, lc_error *err)
+{
+    lc_segment_list list = {0};
+    lc_status status = lc_segment_find(disk, folder, "log.tmp", &list, err);
+    for (size_t i = 0; i < list.len && status == LC_OK; i++) {
+        char *path = lc_segment_path(folder, list.items[i], "log.tmp");
+        int rc = disk->unlink(disk->self, path);
+        if (rc < 0) status = failed(err, "remove", path, rc);
+        lc_free(path);
+    }
+    lc_vec_deinit(&list);
+    return status;
+}
+
 lc_status lc_appender_open(lc_appender *a, const lc_disk *disk, const char *folder,
-                           uint64_t max_segment, const lc_scan *scan, lc_error *err)
+                           uint64_t max_segment, lc_durability durability, const lc_scan *scan,
+                           lc_error *err)
 {
     *a = (lc_appender){
         .disk = disk,
         .folder = lc_strdup(folder),
+        .durability = durability,
         .max_segment = max_segment,
         .writes_ahead = true,
     };
+    lc_status status = remove_leftovers(disk, folder, err);
+    if (status) return status;
     int64_t rc = 0;
     for (size_t i = 0; i < scan->empty.len && rc >= 0; i++)
-        rc = remove_segment(a, scan->empty.items[i]);
+        rc = lc_segment_remove(disk, folder, scan->empty.items[i]);
     if (rc < 0) return failed(err, "remove an empty segment of", folder, rc);
+    /* The newest segment may have been renamed into place just before a crash: from here on its
+     * commits count as durable, so its name must be, too. */
     rc = disk->sync_dir(disk->self, folder);
     if (rc < 0) return failed(err, "sync", folder, rc);
     return scan->resumes ? resume_segment(a, scan, err) : LC_OK;

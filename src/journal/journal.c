@@ -19,6 +19,9 @@ enum {
     MIN_SEGMENT = 1024,
 };
 
+#define MILLI 1000000ull /* in nanoseconds */
+#define NANOS 1000000000ull
+
 struct lc_journal {
     /* set once */
     void (*on_durable)(void *arg, uint64_t durable_count);
@@ -27,6 +30,7 @@ struct lc_journal {
     uint64_t epoch;
     uint32_t idle_millis;
     bool is_stepped;
+    bool is_read_only;
 
     /* executor */
     lc_buf current; /* frames without checksum, not yet submitted */
@@ -35,6 +39,7 @@ struct lc_journal {
 
     /* any thread */
     _Atomic uint64_t durable_count;
+    _Atomic uint64_t appended; /* bytes; only the executor writes it */
     _Atomic bool is_failed;
 
     /* under lock */
@@ -52,6 +57,7 @@ struct lc_journal {
     /* writer */
     lc_buf writing;
     lc_appender appender;
+    uint64_t sync_due; /* RELAXED: when what is written must be synced, monotonic nanoseconds */
 };
 
 /* ------------------------------------------------------------------ writing */
@@ -72,25 +78,29 @@ static void fail(lc_journal *j, const lc_error *err)
         lc_log(LC_LOG_ERROR, "commit log: %s", lc_error_text(err));
 }
 
-/* Writes what is in `writing`, publishing after each sync. */
-static bool write_all(lc_journal *j)
+static void fail_and_clear(lc_journal *j, lc_error *err)
+{
+    fail(j, err);
+    lc_error_clear(err);
+}
+
+/* Writes what is in `writing`, publishing whatever counts as durable. */
+static void write_all(lc_journal *j)
 {
     lc_error err = LC_ERROR_INIT;
-    for (size_t at = 0; at < j->writing.len;) {
+    size_t len = j->writing.len;
+    for (size_t at = 0; at < len;) {
         size_t done;
         uint64_t count;
-        if (lc_appender_write(&j->appender, j->writing.ptr + at, j->writing.len - at, &done, &count,
-                              &err)) {
-            fail(j, &err);
-            lc_error_clear(&err);
-            return false;
+        if (lc_appender_write(&j->appender, &j->writing, at, &done, &count, &err)) {
+            fail_and_clear(j, &err);
+            return;
         }
         at += done;
         uint64_t durable = atomic_load_explicit(&j->durable_count, memory_order_relaxed) + count;
         atomic_store(&j->durable_count, durable);
         if (j->on_durable) j->on_durable(j->arg, durable);
     }
-    return true;
 }
 
 static void reuse(lc_buf *b)
@@ -125,40 +135,51 @@ static bool prepare(lc_journal *j)
 {
     bool did;
     lc_error err = LC_ERROR_INIT;
-    if (lc_appender_prepare(&j->appender, &did, &err)) {
-        fail(j, &err);
-        lc_error_clear(&err);
-        return false;
-    }
-    return did;
+    if (lc_appender_prepare(&j->appender, &did, &err) == LC_OK) return did;
+    fail_and_clear(j, &err);
+    return false;
+}
+
+/* What RELAXED left unsynced. */
+static void sync_late(lc_journal *j)
+{
+    lc_error err = LC_ERROR_INIT;
+    j->sync_due = 0;
+    if (lc_appender_sync(&j->appender, &err)) fail_and_clear(j, &err);
+}
+
+/* Writes what is queued, on the calling thread. */
+static bool write_queued(lc_journal *j)
+{
+    pthread_mutex_lock(&j->lock);
+    bool has_work = !atomic_load(&j->is_failed) && take(j);
+    pthread_mutex_unlock(&j->lock);
+    if (has_work) write_taken(j);
+    return has_work;
 }
 
 bool lc_journal_step(lc_journal *j)
 {
-    pthread_mutex_lock(&j->lock);
-    bool is_failed = atomic_load(&j->is_failed);
-    bool has_work = !is_failed && take(j);
-    pthread_mutex_unlock(&j->lock);
-    if (has_work)
-        write_taken(j);
-    else if (!is_failed)
+    if (j->is_read_only || write_queued(j)) return !j->is_read_only;
+    if (atomic_load(&j->is_failed)) return false;
+    if (j->appender.is_unsynced)
+        sync_late(j);
+    else
         prepare(j);
-    return has_work;
+    return false;
 }
 
 /* ------------------------------------------------------------------- thread */
 
-/* Waits for work, lock held; false when none came for a while. */
-static bool wait_for_work(lc_journal *j)
+static uint64_t now(void)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += j->idle_millis / 1000;
-    until.tv_nsec += j->idle_millis % 1000 * 1000000l;
-    if (until.tv_nsec >= 1000000000l) {
-        until.tv_nsec -= 1000000000l;
-        until.tv_sec++;
-    }
+    return lc_clock_mono(lc_clock_system());
+}
+
+/* Waits for work until then, lock held; false when none came. */
+static bool wait_for_work(lc_journal *j, uint64_t then)
+{
+    struct timespec until = {(time_t)(then / NANOS), (long)(then % NANOS)};
     int rc = 0;
     j->writer_waits = true;
     while (j->queued.len == 0 && !j->is_closing && rc == 0)
@@ -180,24 +201,43 @@ static bool leave(lc_journal *j)
     return true;
 }
 
+/* One thing the writer does without the lock. */
+static void unlocked(lc_journal *j, void (*act)(lc_journal *j))
+{
+    pthread_mutex_unlock(&j->lock);
+    act(j);
+    pthread_mutex_lock(&j->lock);
+}
+
+/* RELAXED: the clock runs from the first write that is not synced. */
+static bool is_sync_due(lc_journal *j)
+{
+    if (!j->appender.is_unsynced) return false;
+    if (j->sync_due == 0) j->sync_due = now() + LC_JOURNAL_RELAXED_MILLIS * MILLI;
+    return now() >= j->sync_due;
+}
+
 static void *writer_main(void *arg)
 {
     lc_journal *j = arg;
     bool is_prepared = false;
+    pthread_setname_np(pthread_self(), "lc-journal");
     pthread_mutex_lock(&j->lock);
     while (!atomic_load(&j->is_failed)) {
-        if (take(j)) {
-            pthread_mutex_unlock(&j->lock);
-            write_taken(j);
-            pthread_mutex_lock(&j->lock);
+        if (is_sync_due(j)) {
+            unlocked(j, sync_late);
+        } else if (take(j)) {
+            unlocked(j, write_taken);
             is_prepared = false;
         } else if (j->is_closing) {
             break;
+        } else if (j->appender.is_unsynced) {
+            wait_for_work(j, j->sync_due);
         } else if (!is_prepared) {
             pthread_mutex_unlock(&j->lock);
             is_prepared = !prepare(j);
             pthread_mutex_lock(&j->lock);
-        } else if (!wait_for_work(j) && leave(j)) {
+        } else if (!wait_for_work(j, now() + j->idle_millis * MILLI) && leave(j)) {
             break;
         }
     }
@@ -232,11 +272,12 @@ static void report(const lc_journal_options *o, const lc_scan *scan)
     if (scan->report) lc_log(LC_LOG_WARN, "commit log: %s", scan->report);
     for (size_t i = 0; i < scan->empty.len; i++)
         if (scan->empty.items[i] > scan->stats.next_offset)
-            lc_log(LC_LOG_WARN,
-                   "commit log: %s: an empty segment of offset %llu was removed, but the log ends "
-                   "before offset %llu",
-                   o->folder, (unsigned long long)scan->empty.items[i],
-                   (unsigned long long)scan->stats.next_offset);
+            lc_log(
+                LC_LOG_WARN,
+                "commit log: %s: there is an empty segment of offset %llu, which is removed, but "
+                "the log ends before offset %llu",
+                o->folder, (unsigned long long)scan->empty.items[i],
+                (unsigned long long)scan->stats.next_offset);
 }
 
 static lc_journal *create(const lc_journal_options *o, const lc_scan *scan)
@@ -248,6 +289,7 @@ static lc_journal *create(const lc_journal_options *o, const lc_scan *scan)
     j->epoch = scan->epoch;
     j->idle_millis = o->idle_millis ? o->idle_millis : IDLE_MILLIS;
     j->is_stepped = o->is_stepped;
+    j->is_read_only = o->is_read_only;
     j->record = SIZE_MAX;
     j->next_offset = scan->stats.next_offset;
     /* What was read was synced before it was read. */
@@ -274,39 +316,55 @@ static void destroy(lc_journal *j)
     lc_free(j);
 }
 
+static lc_status make_folder(const lc_disk *disk, const char *folder, lc_error *err)
+{
+    int made = disk->mkdirs(disk->self, folder);
+    return made < 0 ? lc_segment_io_error(err, "create folder", folder, made) : LC_OK;
+}
+
+static lc_status open_scanned(const lc_journal_options *o, const lc_disk *disk, const lc_scan *scan,
+                              lc_journal **out, lc_error *err)
+{
+    lc_journal *j = create(o, scan);
+    lc_status rc = LC_OK;
+    if (!o->is_read_only) {
+        uint64_t max = o->max_segment_size ? o->max_segment_size : LC_JOURNAL_MAX_SEGMENT;
+        if (max < MIN_SEGMENT) max = MIN_SEGMENT;
+        rc = lc_appender_open(&j->appender, disk, o->folder, max, o->durability, scan, err);
+    }
+    if (rc)
+        destroy(j);
+    else
+        *out = j;
+    return rc;
+}
+
 lc_status lc_journal_open(const lc_journal_options *options, lc_journal_replay replay, void *arg,
                           lc_journal **out, lc_journal_stats *stats, lc_error *err)
 {
     const lc_disk *disk = options->disk ? options->disk : lc_disk_system();
-    uint64_t max = options->max_segment_size ? options->max_segment_size : LC_JOURNAL_MAX_SEGMENT;
-    if (max < MIN_SEGMENT) max = MIN_SEGMENT;
-    int made = disk->mkdirs(disk->self, options->folder);
-    if (made < 0) return lc_segment_io_error(err, "create folder", options->folder, made);
-
     lc_scan_options so = {
         .disk = disk,
         .folder = options->folder,
-        .replay_from = options->replay_from,
-        .syncs = true,
+        .from = options->replay_from,
+        .to = UINT64_MAX,
+        .is_replay = true,
+        .syncs = !options->is_read_only,
         .replay = replay,
         .arg = arg,
+        .on_progress = options->on_progress,
+        .progress_arg = options->arg,
     };
-    lc_scan scan;
-    lc_journal *j = NULL;
-    lc_status rc = lc_scan_folder(&so, &scan, err);
+    lc_scan scan = {0};
+    lc_status rc = options->is_read_only ? LC_OK : make_folder(disk, options->folder, err);
+    if (rc == LC_OK) rc = lc_scan_folder(&so, &scan, err);
+    if (stats) *stats = scan.stats;
     if (rc == LC_OK) {
         report(options, &scan);
-        j = create(options, &scan);
-        rc = lc_appender_open(&j->appender, disk, options->folder, max, &scan, err);
+        rc = open_scanned(options, disk, &scan, out, err);
     }
-    if (stats) *stats = scan.stats;
     lc_scan_deinit(&scan);
-    if (rc) {
-        if (j) destroy(j);
-        return rc;
-    }
-    *out = j;
-    return LC_OK;
+    return rc;
 }
 
 void lc_journal_close(lc_journal *j)
@@ -318,32 +376,17 @@ void lc_journal_close(lc_journal *j)
     bool has_thread = j->has_thread;
     pthread_mutex_unlock(&j->lock);
     if (has_thread) pthread_join(j->thread, NULL);
-    while (lc_journal_step(j)) {
+    while (write_queued(j)) {
     }
+    if (!atomic_load(&j->is_failed)) sync_late(j);
     destroy(j);
-}
-
-lc_status lc_journal_read(const char *folder, const lc_disk *disk, lc_journal_replay each,
-                          void *arg, lc_journal_stats *stats, lc_error *err)
-{
-    lc_scan_options so = {
-        .disk = disk ? disk : lc_disk_system(),
-        .folder = folder,
-        .replay = each,
-        .arg = arg,
-    };
-    lc_scan scan;
-    lc_status rc = lc_scan_folder(&so, &scan, err);
-    if (stats) *stats = scan.stats;
-    lc_scan_deinit(&scan);
-    return rc;
 }
 
 /* ----------------------------------------------------------------- executor */
 
 lc_buf *lc_journal_record_begin(lc_journal *j)
 {
-    LC_ASSERT(j->record == SIZE_MAX);
+    LC_ASSERT(j->record == SIZE_MAX && !j->is_read_only);
     j->record = j->current.len;
     lc_buf_extend(&j->current, LC_FRAME_HEADER);
     return &j->current;
@@ -360,11 +403,12 @@ uint64_t lc_journal_record_end(lc_journal *j)
                      "the record of transaction %llu has %zu bytes, more than "
                      "LC_JOURNAL_MAX_RECORD = %llu",
                      (unsigned long long)offset, len, (unsigned long long)LC_JOURNAL_MAX_RECORD);
-        fail(j, &err);
-        lc_error_clear(&err);
+        fail_and_clear(j, &err);
     } else {
         lc_frame_put_header(j->current.ptr + j->record, offset, j->epoch, (uint32_t)len);
         lc_buf_extend(&j->current, LC_FRAME_CRC); /* the writer computes it */
+        uint64_t before = atomic_load_explicit(&j->appended, memory_order_relaxed);
+        atomic_store_explicit(&j->appended, before + len + LC_FRAME_OVERHEAD, memory_order_relaxed);
     }
     j->record = SIZE_MAX;
     return offset;
@@ -422,8 +466,7 @@ void lc_journal_submit(lc_journal *j)
     if (rc) {
         lc_error err = LC_ERROR_INIT;
         lc_error_set(&err, LC_E_IO, "cannot start the writer thread: %s", strerror(rc));
-        fail(j, &err);
-        lc_error_clear(&err);
+        fail_and_clear(j, &err);
     }
     reuse(&j->current);
 }
@@ -441,4 +484,9 @@ uint64_t lc_journal_durable_count(const lc_journal *j)
 bool lc_journal_is_failed(const lc_journal *j)
 {
     return atomic_load(&j->is_failed);
+}
+
+uint64_t lc_journal_appended_bytes(const lc_journal *j)
+{
+    return atomic_load_explicit(&j->appended, memory_order_relaxed);
 }

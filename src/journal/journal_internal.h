@@ -57,11 +57,14 @@ size_t lc_frame_complete(uint8_t *frame);
 typedef LC_VEC(uint64_t) lc_segment_list;
 
 extern const uint8_t lc_segment_header[LC_SEGMENT_HEADER];
-/* <folder>/<20 digits>.stdb.<kind>; kind is "log" or "ofs". Heap text. */
+/* <folder>/<20 digits>.stdb.<kind>; kind is "log", "ofs", or "log.tmp" for one being made. Heap
+ * text. */
 char *lc_segment_path(const char *folder, uint64_t first, const char *kind);
-/* First offsets of the folder's segments, ascending. */
-lc_status lc_segment_find(const lc_disk *disk, const char *folder, lc_segment_list *out,
-                          lc_error *err);
+/* First offsets of the folder's files of a kind, ascending. */
+lc_status lc_segment_find(const lc_disk *disk, const char *folder, const char *kind,
+                          lc_segment_list *out, lc_error *err);
+/* Segment and index. 0 or -errno; the folder is not synced. */
+int lc_segment_remove(const lc_disk *disk, const char *folder, uint64_t first);
 lc_status lc_segment_check_header(const uint8_t *header, const char *path, unsigned *version,
                                   lc_error *err);
 /* "cannot <verb> <path>: <reason>" as LC_E_IO. */
@@ -87,11 +90,13 @@ typedef struct lc_source {
     lc_unpacker *unpacker; /* sealed segments only */
 } lc_source;
 
-/* On failure nothing is to be closed. */
+/* On failure nothing is to be closed. LC_E_NOT_FOUND when there is no such file. */
 lc_status lc_source_open(lc_source *s, const lc_disk *disk, const char *path, lc_error *err);
 void lc_source_close(lc_source *s);
 /* Plain segments only: goes on at a position. */
 void lc_source_seek(lc_source *s, uint64_t at);
+/* The same, with the size the file has by now. */
+lc_status lc_source_reread(lc_source *s, uint64_t at, lc_error *err);
 /* Tries to have n bytes in the window; *have says how many there are, fewer only at the end. */
 lc_status lc_source_want(lc_source *s, size_t n, size_t *have, lc_error *err);
 /* No more than this many bytes are to come; exact for plain segments. */
@@ -106,6 +111,7 @@ static inline void lc_source_skip(lc_source *s, size_t n)
     s->at += n;
 }
 
+#define LC_SEEKABLE_FOOTER 0x8f92eab1u /* ends every sealed segment */
 /* sealed.c: zstd, in as many frames as the writer liked, skippable ones among them. */
 bool lc_sealed_detect(const uint8_t *head, size_t n);
 lc_unpacker *lc_unpacker_create(void);
@@ -113,6 +119,10 @@ void lc_unpacker_destroy(lc_unpacker *u);
 /* Appends some unpacked bytes to out, reading the file from *next on. Sets *has_ended after the
  * last, and *is_broken with it when the compressed bytes are damaged or end early. */
 lc_status lc_unpacker_read(lc_unpacker *u, lc_source *s, lc_buf *out, lc_error *err);
+
+/* seal.c: rewrites a plain segment as a sealed one. *did is false when stop was set. */
+lc_status lc_segment_seal(const lc_disk *disk, const char *folder, uint64_t first,
+                          const atomic_bool *stop, bool *did, lc_error *err);
 
 /* -------------------------------------------------------------------- tail */
 
@@ -187,45 +197,62 @@ typedef struct lc_scan {
 typedef struct lc_scan_options {
     const lc_disk *disk;
     const char *folder;
-    uint64_t replay_from; /* transactions before it are not replayed, nor read where avoidable */
-    bool syncs;           /* sync the newest segment first: what is read now counts as durable */
+    uint64_t from; /* commits before it are not given, nor read where avoidable */
+    uint64_t to;   /* nothing is read from this transaction on; UINT64_MAX = all */
+    /* For somebody who has everything before `from` and needs all that follows: the log must not
+     * begin behind it, and each commit must be one transaction. May end before it. */
+    bool is_replay;
+    bool syncs; /* sync the newest segment first: what is read now counts as durable */
+    /* Each may be NULL. */
     lc_journal_replay replay;
-    void *arg;
+    lc_status (*commit)(void *arg, const lc_journal_commit *c, lc_error *err);
+    lc_status (*segment)(void *arg, const lc_journal_segment *s, lc_error *err);
+    void *arg; /* of these three */
+    void (*on_progress)(void *arg, uint64_t done, uint64_t total, uint64_t commits);
+    void *progress_arg;
 } lc_scan_options;
 
-/* Changes nothing on disk. Deinit also after a failure. */
+/* Changes nothing on disk, and may run beside a writer. Deinit also after a failure. */
 lc_status lc_scan_folder(const lc_scan_options *o, lc_scan *scan, lc_error *err);
 void lc_scan_deinit(lc_scan *scan);
 
 /* ---------------------------------------------------------------- appender */
 
-/* Writes groups of frames. Between calls: bytes [0, tail) of the file are commits and synced, bytes
- * [tail, size) are zeros. A new segment comes into being together with its first group. */
+/* Writes groups of frames. Between calls: bytes [0, tail) of the file are commits, and synced
+ * unless is_unsynced; bytes [tail, size) are zeros. A new segment comes into being together with
+ * its first group. */
 typedef struct lc_appender {
-    const lc_disk *disk;
+    const lc_disk *disk; /* NULL: never opened */
     char *folder;
-    char *path;                 /* of the newest segment; NULL: the next group begins one */
-    lc_file *file;              /* open exactly when path is set */
+    char *path;    /* of the newest segment; NULL: the next group begins one */
+    lc_file *file; /* open exactly when path is set */
+    lc_durability durability;
     uint64_t tail;              /* where the next frame goes */
     uint64_t size;              /* of the file */
     uint64_t max_segment;       /* a segment this long is finished */
     uint64_t written;           /* since opening; the more, the further ahead is written */
     bool writes_ahead;          /* false once the disk had no room for it */
+    bool is_unsynced;           /* RELAXED: commits before tail wait for lc_appender_sync */
     lc_index_entry last_commit; /* of this segment */
     lc_index index;             /* of this segment */
 } lc_appender;
 
 /* Does what the scan asks for (remove, cut) and stands where the next frame goes. */
 lc_status lc_appender_open(lc_appender *a, const lc_disk *disk, const char *folder,
-                           uint64_t max_segment, const lc_scan *scan, lc_error *err);
-/* Makes complete frames of the first frames of the group and writes and syncs them: all of them, or
- * up to the end of the segment. *done is the bytes taken, *count the transactions. After a failure
- * the appender must only be closed. */
-lc_status lc_appender_write(lc_appender *a, uint8_t *frames, size_t len, size_t *done,
+                           uint64_t max_segment, lc_durability durability, const lc_scan *scan,
+                           lc_error *err);
+/* Makes complete frames of the first frames from `at` on and writes them: all of them, or up to the
+ * end of the segment, or one (EACH). When it returns they count as durable. *done is the bytes
+ * taken, *count the transactions. What is behind the frames' end in the buffer may be overwritten.
+ * After a failure the appender must only be closed. */
+lc_status lc_appender_write(lc_appender *a, lc_buf *frames, size_t at, size_t *done,
                             uint64_t *count, lc_error *err);
+/* Syncs what is unsynced. After a failure the appender must only be closed. */
+lc_status lc_appender_sync(lc_appender *a, lc_error *err);
 /* For idle moments: writes one step ahead if that is due; *did says whether it did. */
 lc_status lc_appender_prepare(lc_appender *a, bool *did, lc_error *err);
-/* For longer idleness: gives the disk space ahead back, so the file is exactly its commits. */
+/* For longer idleness: gives the disk space ahead back, so the file is exactly its commits. Nothing
+ * may be unsynced. */
 void lc_appender_trim(lc_appender *a);
 /* is_failed: leaves everything as it is. */
 void lc_appender_close(lc_appender *a, bool is_failed);

@@ -32,11 +32,14 @@ typedef struct lc_journal lc_journal;
 
 /* When a transaction counts as durable. */
 typedef enum lc_durability {
-    LC_DURABILITY_GROUP,   /* after the sync of its group: the default */
-    LC_DURABILITY_EACH,    /* after a sync of its own: slower, the smallest unit of loss */
+    LC_DURABILITY_GROUP, /* after the sync of its group: the default */
+    LC_DURABILITY_EACH, /* after a write and a sync of its own: slower, the smallest unit of loss */
     LC_DURABILITY_RELAXED, /* as soon as the system has it; synced LC_JOURNAL_RELAXED_MILLIS later
                             * at most. Survives the end of the process, not of the machine. */
 } lc_durability;
+/* RELAXED syncs at this age, before a segment ends, and at closing; when stepped, in the first step
+ * that finds nothing waiting. A sync that fails then ends the journal like any other: what was
+ * published before it is left in the file, but may be lost with the machine. */
 #define LC_JOURNAL_RELAXED_MILLIS 1000
 
 typedef struct lc_journal_options {
@@ -45,11 +48,14 @@ typedef struct lc_journal_options {
     lc_durability durability;
     /* Transactions before this offset are not replayed (a snapshot has them) and their segments are
      * not read. A log that begins behind it is refused. One that ends before it (or is empty) goes
-     * on at it in a new segment, with a warning: the snapshot knows more. */
+     * on at it in a new segment, with a warning: the snapshot knows more. From then on the log has
+     * a gap: it opens from offsets behind the gap, and is refused where a replay would cross it. */
     uint64_t replay_from;
-    /* Nothing on disk is changed, no record can be appended: for reading what is there. */
+    /* Nothing on disk is changed, nothing is synced, and appending is a mistake: for reading what
+     * is there. A missing folder is LC_E_NOT_FOUND. */
     bool is_read_only;
-    /* May be NULL: bytes of segments read so far, and of all that will be. Now and then. */
+    /* May be NULL: bytes of segment files read so far, and of all that will be; on the opening
+     * thread, every few MiB and at the end. */
     void (*on_progress)(void *arg, uint64_t done, uint64_t total, uint64_t commits);
     uint32_t idle_millis; /* 0 = 5000: after so long without work the writer thread leaves */
     bool is_stepped;      /* no thread: groups are written by lc_journal_step (simulation, tests) */
@@ -61,10 +67,11 @@ typedef struct lc_journal_options {
     void *arg;
 } lc_journal_options;
 
-/* What replay found. A log that is missing or has no commit opens with next_offset 0: whether that
- * is a new database or a lost one only the caller knows. */
+/* What reading found. A log that is missing or has no commit opens with next_offset = replay_from:
+ * whether that is a new database or a lost one only the caller knows. */
 typedef struct lc_journal_stats {
     uint64_t next_offset; /* the offset the next record gets */
+    uint64_t missing;     /* transactions before replay_from that the log ends too early to have */
     uint64_t commits;     /* read */
     uint64_t bytes;       /* of those commits, unpacked */
     uint64_t segments;    /* read */
@@ -80,7 +87,7 @@ typedef lc_status (*lc_journal_replay)(void *arg, uint64_t offset, lc_span recor
  * starts the writer. Compressed (sealed) segments are read. */
 lc_status lc_journal_open(const lc_journal_options *options, lc_journal_replay replay, void *arg,
                           lc_journal **out, lc_journal_stats *stats, lc_error *err);
-/* Drains, syncs, stops the writer, closes. */
+/* Drains, syncs, stops the writer, closes. Callbacks may still come, on this thread too. */
 void lc_journal_close(lc_journal *j);
 
 /* Executor: one transaction's record. Begin gives the buffer to append the record's bytes to (its
@@ -95,9 +102,9 @@ size_t lc_journal_pending(const lc_journal *j);
 #define LC_JOURNAL_MAX_BACKLOG (64u * 1024 * 1024)
 void lc_journal_submit(lc_journal *j);
 
-/* is_stepped only: writes one group of what was submitted, on the calling thread. False when
- * nothing was waiting (then it did a step of what the writer does when idle) or the journal failed.
- */
+/* is_stepped only: writes everything submitted so far, on the calling thread. False when nothing
+ * was waiting (then it did a step of what the writer does when idle: RELAXED syncs what was not yet
+ * synced, otherwise zeros are written ahead) or the journal failed. */
 bool lc_journal_step(lc_journal *j);
 
 /* Any thread. Next offset to be given (executor only) and durable watermark: the number of

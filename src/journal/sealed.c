@@ -10,8 +10,6 @@
 
 enum { PACKED_SIZE = 128 * 1024, UNPACKED_STEP = 256 * 1024 };
 
-#define SEEKABLE_FOOTER 0x8f92eab1u
-
 struct lc_unpacker {
     ZSTD_DCtx *zstd;
     uint8_t *packed; /* PACKED_SIZE bytes */
@@ -74,7 +72,7 @@ lc_status lc_unpacker_read(lc_unpacker *u, lc_source *s, lc_buf *out, lc_error *
             if (rc) return rc;
             if (u->in.size == 0) {
                 s->has_ended = true;
-                s->is_broken = u->is_inside || lc_load_u32(u->last) != SEEKABLE_FOOTER;
+                s->is_broken = u->is_inside || lc_load_u32(u->last) != LC_SEEKABLE_FOOTER;
                 break;
             }
         }

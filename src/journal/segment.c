@@ -23,24 +23,24 @@ char *lc_segment_path(const char *folder, uint64_t first, const char *kind)
     return lc_format("%s/%0*" PRIu64 ".stdb.%s", folder, NAME_DIGITS, first, kind);
 }
 
-static bool parse_name(const char *name, uint64_t *first)
-{
-    uint64_t value = 0;
-    for (int i = 0; i < NAME_DIGITS; i++) {
-        if (name[i] < '0' || name[i] > '9') return false;
-        if (__builtin_mul_overflow(value, 10, &value) ||
-            __builtin_add_overflow(value, (uint64_t)(name[i] - '0'), &value))
-            return false;
-    }
-    *first = value;
-    return strcmp(name + NAME_DIGITS, ".stdb.log") == 0;
-}
+typedef struct finding {
+    const char *kind;
+    lc_segment_list *out;
+} finding;
 
 static void collect(void *arg, const char *name)
 {
-    lc_segment_list *list = arg;
-    uint64_t first;
-    if (parse_name(name, &first)) lc_vec_push(list, first);
+    const finding *f = arg;
+    uint64_t value = 0;
+    for (int i = 0; i < NAME_DIGITS; i++) {
+        if (name[i] < '0' || name[i] > '9') return;
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(name[i] - '0'), &value))
+            return;
+    }
+    const char *rest = name + NAME_DIGITS;
+    if (strncmp(rest, ".stdb.", 6) == 0 && strcmp(rest + 6, f->kind) == 0)
+        lc_vec_push(f->out, value);
 }
 
 static int ascending(const void *a, const void *b)
@@ -49,15 +49,27 @@ static int ascending(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-lc_status lc_segment_find(const lc_disk *disk, const char *folder, lc_segment_list *out,
-                          lc_error *err)
+lc_status lc_segment_find(const lc_disk *disk, const char *folder, const char *kind,
+                          lc_segment_list *out, lc_error *err)
 {
-    int rc = disk->list(disk->self, folder, collect, out);
+    int rc = disk->list(disk->self, folder, collect, &(finding){kind, out});
     if (rc == -ENOENT)
         return lc_error_set(err, LC_E_NOT_FOUND, "no such folder of a commit log: %s", folder);
     if (rc < 0) return lc_segment_io_error(err, "list", folder, rc);
     if (out->len) qsort(out->items, out->len, sizeof *out->items, ascending);
     return LC_OK;
+}
+
+int lc_segment_remove(const lc_disk *disk, const char *folder, uint64_t first)
+{
+    char *log = lc_segment_path(folder, first, "log");
+    char *index = lc_segment_path(folder, first, "ofs");
+    /* The index first, so that none is ever left without its segment. */
+    disk->unlink(disk->self, index);
+    int rc = disk->unlink(disk->self, log);
+    lc_free(index);
+    lc_free(log);
+    return rc;
 }
 
 lc_status lc_segment_check_header(const uint8_t *header, const char *path, unsigned *version,

@@ -7,6 +7,7 @@ lc_status lc_source_open(lc_source *s, const lc_disk *disk, const char *path, lc
 {
     *s = (lc_source){.disk = disk, .path = path};
     int rc = disk->open(disk->self, path, O_RDONLY, &s->file);
+    if (rc == -ENOENT) return lc_error_set(err, LC_E_NOT_FOUND, "no such segment: %s", path);
     if (rc < 0) return lc_segment_io_error(err, "open", path, rc);
     int64_t size = disk->size(disk->self, s->file);
     uint8_t head[4];
@@ -34,6 +35,15 @@ void lc_source_seek(lc_source *s, uint64_t at)
     s->from = 0;
     s->at = s->next = at;
     s->has_ended = false;
+}
+
+lc_status lc_source_reread(lc_source *s, uint64_t at, lc_error *err)
+{
+    int64_t size = s->disk->size(s->disk->self, s->file);
+    if (size < 0) return lc_segment_io_error(err, "read", s->path, size);
+    s->size = (uint64_t)size;
+    lc_source_seek(s, at);
+    return LC_OK;
 }
 
 uint64_t lc_source_left(const lc_source *s)

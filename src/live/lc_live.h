@@ -10,7 +10,7 @@
  * caller encodes. The law tests check: initial rows + sum of changes = fresh evaluation, as
  * multisets.
  *
- * Threads: all of it on the database's executor.
+ * Threads: all of it on the database's executor, but for lc_live_results_read.
  */
 #ifndef LC_LIVE_H
 #define LC_LIVE_H
@@ -60,12 +60,17 @@ void *lc_live_client_user(const lc_live_client *c);
 typedef struct lc_live_result {
     lc_live_query *query;
     lc_rowset rows;
+    lc_image *image; /* a long read (lc_plan_freeze): rows are still to be read from it */
 } lc_live_result;
 typedef struct lc_live_results {
     lc_live_result *items;
     uint32_t count;
 } lc_live_results;
-/* A result keeps its query alive until this. */
+/* Is there any long read among them? */
+bool lc_live_results_are_long(const lc_live_results *r);
+/* Any thread, while no query is bound anew and the lc_live exists: does the long reads. */
+void lc_live_results_read(lc_live_results *r);
+/* Executor. A result keeps its query, and its image, alive until this. */
 void lc_live_results_deinit(lc_live_results *r);
 
 /* Compiles the texts (`SELECT * FROM *` expanded for SET, MULTI and LEGACY; textual duplicates

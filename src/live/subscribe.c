@@ -106,10 +106,26 @@ static live_set *find_set(const lc_live_client *c, uint32_t id)
 
 /* ------------------------------------------------------------------ results */
 
+bool lc_live_results_are_long(const lc_live_results *r)
+{
+    for (uint32_t i = 0; i < r->count; i++)
+        if (r->items[i].image) return true;
+    return false;
+}
+
+void lc_live_results_read(lc_live_results *r)
+{
+    for (uint32_t i = 0; i < r->count; i++) {
+        lc_live_result *it = &r->items[i];
+        if (it->image) lc_plan_select_image(it->query->plan, it->image, &it->rows);
+    }
+}
+
 void lc_live_results_deinit(lc_live_results *r)
 {
     for (uint32_t i = 0; i < r->count; i++) {
         lc_rowset_deinit(&r->items[i].rows);
+        if (r->items[i].image) lc_image_release(r->items[i].image);
         live_query_unref((live_query *)r->items[i].query);
     }
     lc_free(r->items);
@@ -123,13 +139,14 @@ static bool reads_empty_table(const lc_plan *p)
     return false;
 }
 
-/* Appends the query's rows. A result keeps its query alive. */
+/* Appends the query's rows, or where to read them. A result keeps its query alive. */
 static lc_status add_result(lc_live_results *out, live_query *q, lc_error *err)
 {
     lc_live_result *r = &out->items[out->count++];
     *r = (lc_live_result){.query = &q->public};
     live_query_ref(q);
-    return lc_plan_select(q->public.plan, &r->rows, err);
+    r->image = lc_plan_freeze(q->public.plan);
+    return r->image ? LC_OK : lc_plan_select(q->public.plan, &r->rows, err);
 }
 
 /* ---------------------------------------------------------------- the texts */

@@ -12,6 +12,7 @@ struct lc_http_request {
     lc_arena arena;
     lc_buf target;
     lc_buf body;
+    lc_intake *intake; /* takes the body instead, when that is streamed */
     /* While header lines arrive, name and value grow in head; spans are made when all are there. */
     lc_buf head;
     uint32_t raw_count;
@@ -28,6 +29,8 @@ struct lc_http_request {
     LC_VEC(lc_http_header) extra; /* of the answer */
     void (*on_close)(void *arg);
     void *on_close_arg;
+    void (*on_taken)(void *arg);
+    void *on_taken_arg;
     lc_timer *gone_timer; /* tells of a client that was gone before the stream began */
 
     /* From here on not zeroed, for they are large. */
@@ -42,6 +45,7 @@ static void request_free(lc_http_request *r)
     lc_arena_deinit(&r->arena);
     lc_buf_deinit(&r->target);
     lc_buf_deinit(&r->body);
+    lc_intake_destroy(r->intake);
     lc_buf_deinit(&r->head);
     lc_vec_deinit(&r->extra);
     lc_free(r);
@@ -127,6 +131,17 @@ static lc_span without_blanks_behind(lc_span s)
     return s;
 }
 
+static void resume_intake(void *arg);
+
+/* The request is handled from here on; its body follows. */
+static void begin_intake(lc_conn *c)
+{
+    lc_http_request *r = c->request;
+    r->intake = lc_intake_create(c->loop, resume_intake, r);
+    c->is_handling = c->is_receiving = c->is_due = true;
+    http_parser_pause(&c->parser, 1);
+}
+
 static int on_headers(http_parser *p)
 {
     lc_conn *c = p->data;
@@ -142,8 +157,10 @@ static int on_headers(http_parser *p)
     r->is_head = p->method == HTTP_HEAD;
     r->is_1_0 = p->http_major == 0 || (p->http_major == 1 && p->http_minor == 0);
     r->keeps_alive = http_should_keep_alive(p) && p->method != HTTP_CONNECT;
-    r->body_limit = c->handler->body_limit(c->handler->arg, r);
+    bool is_streamed = c->handler->streams_body && c->handler->streams_body(c->handler->arg, r);
+    r->body_limit = is_streamed ? SIZE_MAX : c->handler->body_limit(c->handler->arg, r);
     if (p->flags & F_CONTENTLENGTH && p->content_length > r->body_limit) r->is_oversize = true;
+    if (is_streamed) begin_intake(c);
     lc_span expect = lc_http_header_get(r, "expect");
     if (r->is_1_0 || !is_same_word(expect, "100-continue")) return 0;
     if (r->is_oversize) {
@@ -158,6 +175,10 @@ static int on_headers(http_parser *p)
 static int on_body(http_parser *p, const char *at, size_t n)
 {
     lc_http_request *r = ((lc_conn *)p->data)->request;
+    if (r->intake) {
+        lc_intake_put(r->intake, LC_SPAN(at, n));
+        return 0;
+    }
     if (r->is_oversize || r->body_limit - r->body.len < n) {
         r->is_oversize = true;
         lc_buf_deinit(&r->body);
@@ -170,7 +191,12 @@ static int on_body(http_parser *p, const char *at, size_t n)
 static int on_complete(http_parser *p)
 {
     lc_conn *c = p->data;
-    c->is_handling = true;
+    if (c->is_receiving) {
+        c->is_receiving = false;
+        lc_intake_end(c->request->intake, true);
+    } else {
+        c->is_handling = c->is_due = true;
+    }
     http_parser_pause(p, 1);
     return 0;
 }
@@ -193,6 +219,10 @@ void lc_http_start(lc_conn *c)
 
 static void refuse_malformed(lc_conn *c)
 {
+    if (c->is_handling) { /* by somebody who reads the rest of its body */
+        lc_conn_abort(c);
+        return;
+    }
     bool too_large = HTTP_PARSER_ERRNO(&c->parser) == HPE_HEADER_OVERFLOW ||
                      (c->request && c->request->too_many_headers);
     const char *text = too_large ? "HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -207,11 +237,13 @@ static void refuse_malformed(lc_conn *c)
     lc_conn_touch(c);
 }
 
-/* May the next request be taken? Not while the client leaves the answers to earlier ones unread. */
+/* May the next request be taken, or more of the body of this one? Not while the client leaves the
+ * answers to earlier ones unread. */
 static bool can_parse(const lc_conn *c)
 {
-    return c->mode == LC_CONN_HTTP && !c->is_handling && !c->is_closing && !c->close_when_written &&
-           c->out.bytes + c->writing.bytes <= LC_HTTP_MAX_BACKLOG;
+    if (c->mode != LC_CONN_HTTP || c->is_closing || c->close_when_written) return false;
+    if (c->is_receiving) return !lc_intake_is_full(c->request->intake);
+    return !c->is_handling && c->out.bytes + c->writing.bytes <= LC_HTTP_MAX_BACKLOG;
 }
 
 /* Gives up the consumed part of c->in; moves the rest only when that is the smaller part. */
@@ -241,13 +273,15 @@ static void parse_more(lc_conn *c)
     while (can_parse(c) && c->in_at < c->in.len) {
         size_t used = http_parser_execute(&c->parser, &lc_http_parser_settings,
                                           (const char *)c->in.ptr + c->in_at, c->in.len - c->in_at);
-        if (!c->is_handling && HTTP_PARSER_ERRNO(&c->parser) != HPE_OK) {
+        enum http_errno parsed = HTTP_PARSER_ERRNO(&c->parser);
+        if (parsed != HPE_OK && parsed != HPE_PAUSED) {
             refuse_malformed(c);
             break;
         }
         c->in_at += used;
-        if (!c->is_handling) continue;
-        http_parser_pause(&c->parser, 0);
+        if (parsed == HPE_PAUSED) http_parser_pause(&c->parser, 0);
+        if (!c->is_due) continue;
+        c->is_due = false;
         c->handler->handle(c->handler->arg, c->request);
     }
     c->is_parsing = false;
@@ -256,11 +290,23 @@ static void parse_more(lc_conn *c)
         return;
     }
     drop_consumed(c);
-    if (c->close_when_written) return;
-    if (c->is_eof && can_parse(c))
+    if (c->close_when_written || c->is_closing) return;
+    if (c->is_eof && c->is_receiving && c->in_at == c->in.len)
+        lc_conn_abort(c); /* in the middle of a body */
+    else if (c->is_eof && can_parse(c))
         end_when_written(c); /* the client ended its side, and has all it asked for */
     else
         lc_conn_set_reading(c, c->in.len - c->in_at < LC_HTTP_MAX_PIPELINED && !c->is_eof);
+}
+
+/* Who reads the body has made room. */
+static void resume_intake(void *arg)
+{
+    lc_http_request *r = arg;
+    lc_conn *c = r->conn;
+    if (!c || !c->is_receiving || c->is_parsing) return;
+    lc_conn_set_timer(c, LC_HTTP_IDLE_MILLIS);
+    parse_more(c);
 }
 
 void lc_http_feed(lc_conn *c, lc_span data)
@@ -277,12 +323,14 @@ void lc_http_peer_gone(lc_conn *c)
      * has no end of its own, ends with it. */
     if (c->is_handling && c->request->is_streaming)
         lc_conn_abort(c);
-    else if (!c->is_handling)
+    else if (!c->is_handling || c->is_receiving)
         parse_more(c);
 }
 
 void lc_http_written(lc_conn *c)
 {
+    lc_http_request *r = c->is_handling ? c->request : NULL;
+    if (r && r->is_streaming && r->on_taken) r->on_taken(r->on_taken_arg);
     if (!c->is_parsing && (c->in_at < c->in.len || c->is_eof)) parse_more(c);
 }
 
@@ -295,6 +343,7 @@ void lc_http_conn_closed(lc_conn *c)
         return;
     }
     r->conn = NULL; /* its answer goes nowhere */
+    if (r->intake) lc_intake_end(r->intake, false);
     if (r->is_streaming && r->on_close) r->on_close(r->on_close_arg);
 }
 
@@ -303,7 +352,10 @@ void lc_http_timer(lc_conn *c)
     size_t left = c->is_writing ? uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp) : 0;
     bool is_taking = c->is_writing && left != c->write_left; /* slowly, but it reads */
     c->write_left = left;
-    if (!c->is_lingering && (c->is_handling || is_taking))
+    /* Somebody waits for the rest of a body, or for an answer to be taken, and nothing moves. */
+    bool is_stuck = c->is_handling && ((c->is_receiving && c->is_reading) ||
+                                       (c->request->on_taken && c->is_writing && !is_taking));
+    if (!c->is_lingering && !is_stuck && (c->is_handling || is_taking))
         lc_conn_set_timer(c, LC_HTTP_IDLE_MILLIS);
     else
         lc_conn_abort(c);
@@ -362,6 +414,11 @@ lc_span lc_http_body(const lc_http_request *r)
     return lc_buf_span(&r->body);
 }
 
+ssize_t lc_http_body_read(lc_http_request *r, void *buf, size_t n, lc_error *err)
+{
+    return lc_intake_read(r->intake, buf, n, err);
+}
+
 lc_arena *lc_http_arena(lc_http_request *r)
 {
     return &r->arena;
@@ -411,6 +468,8 @@ static const char *reason_of(int status)
         return "Not Found";
     case 405:
         return "Method Not Allowed";
+    case 409:
+        return "Conflict";
     case 413:
         return "Payload Too Large";
     case 415:
@@ -469,6 +528,15 @@ static void put_persistence(const lc_http_request *r, lc_buf *out)
         lc_buf_put_str(out, "connection: keep-alive\r\n");
 }
 
+/* What is left of a body that nobody reads cannot be told from the next request but by reading it
+ * all: the connection ends with the answer. */
+static void give_up_body(lc_http_request *r)
+{
+    if (!r->conn || !r->conn->is_receiving) return;
+    r->conn->is_receiving = false;
+    r->keeps_alive = false;
+}
+
 /* The request is answered: the connection may take the next one. */
 static void finish(lc_http_request *r)
 {
@@ -488,6 +556,7 @@ static void finish(lc_http_request *r)
 void lc_http_respond(lc_http_request *r, int status, const char *content_type, lc_span body)
 {
     lc_conn *c = r->conn;
+    give_up_body(r);
     if (c && !c->is_closing) {
         size_t from = c->out.own.len;
         lc_buf *out = &c->out.own;
@@ -511,6 +580,7 @@ static void stream_was_gone(void *arg)
 void lc_http_stream_begin(lc_http_request *r, int status, const char *content_type,
                           void (*on_close)(void *arg), void *arg)
 {
+    give_up_body(r);
     r->is_streaming = true;
     r->on_close = on_close;
     r->on_close_arg = arg;
@@ -542,13 +612,30 @@ void lc_http_stream_write(lc_http_request *r, lc_span data)
     lc_conn_touch(c);
 }
 
+static void end_stream(lc_http_request *r)
+{
+    r->on_close = NULL;
+    if (r->gone_timer) lc_timer_cancel(r->gone_timer);
+    finish(r);
+}
+
 void lc_http_stream_end(lc_http_request *r)
 {
     lc_conn *c = r->conn;
     if (c && !c->is_closing && !r->is_1_0 && !r->is_head) lc_out_put(&c->out, "0\r\n\r\n", 5);
-    r->on_close = NULL;
-    if (r->gone_timer) lc_timer_cancel(r->gone_timer);
-    finish(r);
+    end_stream(r);
+}
+
+void lc_http_stream_break(lc_http_request *r)
+{
+    r->keeps_alive = false;
+    end_stream(r);
+}
+
+void lc_http_stream_on_taken(lc_http_request *r, void (*fn)(void *arg), void *arg)
+{
+    r->on_taken = fn;
+    r->on_taken_arg = arg;
 }
 
 size_t lc_http_stream_backlog(const lc_http_request *r)

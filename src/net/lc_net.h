@@ -27,6 +27,8 @@ lc_loop *lc_loop_create(void);
 /* Runs until lc_loop_stop; then closes every connection and returns. Call on the loop's thread. */
 void lc_loop_run(lc_loop *l);
 void lc_loop_stop(lc_loop *l); /* any thread */
+/* Any thread: it was told to stop, and a task posted from now on may never run. */
+bool lc_loop_is_stopping(const lc_loop *l);
 void lc_loop_destroy(lc_loop *l);
 /* Any thread: run the task soon on the loop's thread. Wakes the loop at most once per turn. */
 void lc_loop_post(lc_loop *l, lc_task *task);
@@ -60,6 +62,10 @@ typedef struct lc_http_handler {
     size_t (*body_limit)(void *arg, lc_http_request *r);
     /* The whole request is there. Answer now or later, exactly once, on this loop. */
     void (*handle)(void *arg, lc_http_request *r);
+    /* Headers are complete. True: the body is not gathered in memory, handle is called at once and
+     * somebody reads the body while it arrives (lc_http_body_read); it may have any size. May be
+     * NULL: no body is. */
+    bool (*streams_body)(void *arg, lc_http_request *r);
     void *arg;
 } lc_http_handler;
 
@@ -84,6 +90,12 @@ const lc_http_header *lc_http_header_at(const lc_http_request *r, uint32_t i);
 /* The first header of that name; ptr NULL when absent. */
 lc_span lc_http_header_get(const lc_http_request *r, const char *name);
 lc_span lc_http_body(const lc_http_request *r);
+/* The body of a request with streams_body, bit by bit: up to n bytes, waiting for at least one; 0
+ * at its end; -1 when it will never be whole (LC_E_CLOSED). Any thread that may block, one at a
+ * time, until the request is answered. The client has to wait while about LC_HTTP_MAX_INTAKE bytes
+ * are unread; an answer given before the end of the body also ends the connection. */
+#define LC_HTTP_MAX_INTAKE (1u << 20)
+ssize_t lc_http_body_read(lc_http_request *r, void *buf, size_t n, lc_error *err);
 lc_arena *lc_http_arena(lc_http_request *r); /* lives as long as the request */
 /* The client is gone: the answer will be dropped. The request stays valid until answered. */
 bool lc_http_is_closed(const lc_http_request *r);
@@ -99,7 +111,12 @@ void lc_http_stream_begin(lc_http_request *r, int status, const char *content_ty
                           void (*on_close)(void *arg), void *arg);
 void lc_http_stream_write(lc_http_request *r, lc_span data);
 void lc_http_stream_end(lc_http_request *r);
+/* The same without an end that the client could take for one: it sees a body that breaks off. */
+void lc_http_stream_break(lc_http_request *r);
 size_t lc_http_stream_backlog(const lc_http_request *r); /* bytes not yet taken by the socket */
+/* Has fn called on the loop each time the socket has taken everything written so far. A client that
+ * takes nothing for two minutes is then dropped. */
+void lc_http_stream_on_taken(lc_http_request *r, void (*fn)(void *arg), void *arg);
 
 /* Percent-decodes (and '+' as blank when form). */
 lc_span lc_url_decode(lc_span in, bool form, lc_arena *a);

@@ -86,6 +86,11 @@ void lc_loop_stop(lc_loop *l)
     uv_async_send(&l->async);
 }
 
+bool lc_loop_is_stopping(const lc_loop *l)
+{
+    return atomic_load(&l->must_stop);
+}
+
 void lc_loop_destroy(lc_loop *l)
 {
     uv_loop_close(&l->uv);

@@ -97,7 +97,9 @@ struct lc_conn {
     const lc_http_handler *handler;
     http_parser parser;
     lc_http_request *request; /* being received or handled */
-    bool is_handling;         /* waiting for its answer: the parser is paused */
+    bool is_handling;         /* waiting for its answer: no other request is taken */
+    bool is_receiving;        /* being handled while its body still arrives */
+    bool is_due;              /* to be handed to the handler when the parser has returned */
     bool is_parsing;          /* inside the loop that takes requests from `in` */
 
     lc_ws *ws;
@@ -129,6 +131,17 @@ void lc_http_timer(lc_conn *c);
 extern const http_parser_settings lc_http_parser_settings;
 /* Answers 101 with the given rest of the head and turns the connection to WebSocket. NULL: gone. */
 lc_conn *lc_http_upgrade(lc_http_request *r, lc_span head);
+
+/* intake.c: a request's body on its way from the loop to somebody who reads it. */
+typedef struct lc_intake lc_intake;
+/* resume(arg) is called on the loop when there is room again after it was full. */
+lc_intake *lc_intake_create(lc_loop *loop, void (*resume)(void *arg), void *arg);
+void lc_intake_destroy(lc_intake *k); /* when nobody reads any more */
+void lc_intake_put(lc_intake *k, lc_span bytes);
+bool lc_intake_is_full(lc_intake *k);
+/* Nothing more comes: all is there, or (is_whole false) it broke off. The first call counts. */
+void lc_intake_end(lc_intake *k, bool is_whole);
+ssize_t lc_intake_read(lc_intake *k, void *buf, size_t n, lc_error *err);
 
 /* ws.c */
 void lc_ws_feed(lc_conn *c, lc_span data);

@@ -5,6 +5,7 @@
 
 typedef struct selection {
     const lc_plan *plan;
+    lc_image *image;               /* NULL: from the tables as they are now */
     const lc_predicate *predicate; /* NULL: everything matches */
     lc_rowset *rows;
     uint64_t count, limit;
@@ -56,8 +57,13 @@ static bool visit_count(void *arg, lc_span row)
 static void visit_rows(const lc_plan *p, selection *s, lc_row_visit visit)
 {
     static const lc_access scan = {.kind = LC_ACCESS_SCAN};
-    bool valid = lc_access_is_valid(&p->access, p->store);
     s->plan = p;
+    if (s->image) {
+        s->predicate = p->full.entry == LC_ACCEPT ? NULL : &p->full;
+        lc_image_scan(s->image, p->sources[0].table_id, visit, s);
+        return;
+    }
+    bool valid = lc_access_is_valid(&p->access, p->store);
     s->predicate = valid ? &p->residual : &p->full;
     if (s->predicate->entry == LC_ACCEPT) s->predicate = NULL;
     lc_access_visit(valid ? &p->access : &scan, p->store, lc_plan_first_table(p), visit, s);
@@ -70,13 +76,13 @@ static bool needs_offsets(const lc_plan *p)
     return false;
 }
 
-static void select_count(const lc_plan *p, lc_rowset *rows)
+static void select_count(const lc_plan *p, lc_image *image, lc_rowset *rows)
 {
     uint64_t count;
-    if (p->conjunct_count == 0) {
+    if (p->conjunct_count == 0 && !image) {
         count = lc_table_row_count(lc_plan_first_table(p));
     } else {
-        selection s = {0};
+        selection s = {.image = image};
         visit_rows(p, &s, visit_count);
         count = s.count;
     }
@@ -106,24 +112,19 @@ static void select_show(const lc_plan *p, lc_rowset *rows)
     lc_rowset_add(rows, LC_SPAN(value, sizeof value));
 }
 
-lc_status lc_plan_select(const lc_plan *p, lc_rowset *rows, lc_error *err)
+/* image: see selection. */
+static void select_rows(const lc_plan *p, lc_image *image, lc_rowset *rows)
 {
-    if (p->kind == LC_PLAN_SHOW) {
-        select_show(p, rows);
-        return LC_OK;
-    }
-    if (p->kind != LC_PLAN_SELECT)
-        return lc_error_set(err, LC_E_INVALID, "the statement returns no rows");
     if (p->is_count) {
-        select_count(p, rows);
-        return LC_OK;
+        select_count(p, image, rows);
+        return;
     }
-    if (select_pages(p, rows)) return LC_OK;
-    selection s = {.rows = rows, .limit = p->has_limit ? p->limit : UINT64_MAX};
-    if (s.limit == 0) return LC_OK;
+    if (!image && select_pages(p, rows)) return;
+    selection s = {.image = image, .rows = rows, .limit = p->has_limit ? p->limit : UINT64_MAX};
+    if (s.limit == 0) return;
     if (p->is_whole_row) {
         visit_rows(p, &s, visit_whole);
-        return LC_OK;
+        return;
     }
     if (needs_offsets(p)) {
         uint32_t columns = lc_table_column_count(lc_plan_first_table(p));
@@ -132,7 +133,38 @@ lc_status lc_plan_select(const lc_plan *p, lc_rowset *rows, lc_error *err)
     visit_rows(p, &s, visit_project);
     lc_buf_deinit(&s.row);
     lc_free(s.offsets);
+}
+
+lc_status lc_plan_select(const lc_plan *p, lc_rowset *rows, lc_error *err)
+{
+    if (p->kind == LC_PLAN_SHOW)
+        select_show(p, rows);
+    else if (p->kind == LC_PLAN_SELECT)
+        select_rows(p, NULL, rows);
+    else
+        return lc_error_set(err, LC_E_INVALID, "the statement returns no rows");
     return LC_OK;
+}
+
+static bool is_long_read(const lc_plan *p)
+{
+    if (p->kind != LC_PLAN_SELECT || p->source_count != 1) return false;
+    bool is_scan = p->access.kind == LC_ACCESS_SCAN || !lc_access_is_valid(&p->access, p->store);
+    bool is_short =
+        p->conjunct_count == 0 && (p->is_count || (p->has_limit && p->limit <= LC_LONG_READ_ROWS));
+    const lc_table *t = lc_plan_first_table(p);
+    return is_scan && !is_short && !lc_table_is_view(t) &&
+           lc_table_row_count(t) > LC_LONG_READ_ROWS;
+}
+
+lc_image *lc_plan_freeze(const lc_plan *p)
+{
+    return is_long_read(p) ? lc_store_freeze(p->store) : NULL;
+}
+
+void lc_plan_select_image(const lc_plan *p, lc_image *image, lc_rowset *rows)
+{
+    select_rows(p, image, rows);
 }
 
 /* ---------------------------------------------------------------- estimate */

@@ -7,7 +7,8 @@
  * lc_plan (bound to tables and columns of one store) -> rows. A plan stays valid while its tables
  * exist; lc_plan_is_stale tells after a publish.
  *
- * Threads: parsing from any thread; binding and executing on the store's executor only.
+ * Threads: parsing from any thread; binding and executing on the store's executor only, but for
+ * lc_plan_select_image.
  */
 #ifndef LC_QUERY_H
 #define LC_QUERY_H
@@ -97,6 +98,14 @@ typedef struct lc_query_stats {
 
 /* Runs a SELECT or SHOW: appends to rows. Uses the best index for equality and range conjuncts. */
 lc_status lc_plan_select(const lc_plan *p, lc_rowset *rows, lc_error *err);
+/* A SELECT that goes through a whole table of more than LC_LONG_READ_ROWS rows is a long read,
+ * which the executor had better leave to somebody else: an image of now for it. NULL: it is none.
+ */
+#define LC_LONG_READ_ROWS 4000
+lc_image *lc_plan_freeze(const lc_plan *p);
+/* The rows that lc_plan_select gave when the image was frozen. On the thread that reads the image;
+ * the plan and its tables must exist that long. */
+void lc_plan_select_image(const lc_plan *p, lc_image *image, lc_rowset *rows);
 /* Runs INSERT, UPDATE, DELETE, SET inside the store's open transaction, which the caller ends. */
 lc_status lc_plan_write(const lc_plan *p, lc_query_stats *stats, lc_error *err);
 /* Does one row of lc_plan_table satisfy the WHERE? Single-table plans. No allocation. */

@@ -27,6 +27,24 @@ static const char template[] =
     "\n"
     "# [commitlog]\n"
     "# max-segment-size = 1073741824\n"
+    "# When a transaction is confirmed: \"group\" (after a sync, shared with others that are "
+    "ready),\n"
+    "# \"each\" (after a sync of its own) or \"relaxed\" (at once; up to a second of it is lost "
+    "when the\n"
+    "# machine, not only the server, goes down). The command line comes first.\n"
+    "# durability = \"group\"\n"
+    "\n"
+    "# [snapshots]\n"
+    "# One is taken when the log has grown by so many bytes; the newest `keep` of them stay.\n"
+    "# log-bytes = 268435456\n"
+    "# keep = 2\n"
+    "# at-shutdown = true\n"
+    "\n"
+    "# [retention]\n"
+    "# How far back a database can be restored: older snapshots and commits are removed. Or "
+    "\"all\".\n"
+    "# keep = \"7days\"\n"
+    "# compress = true\n"
     "\n"
     "# [wasm]\n"
     "# A reducer that runs longer is ended.\n"
@@ -146,6 +164,56 @@ static lc_status get_count(source *s, const char *key, uint64_t least, uint64_t 
     return LC_OK;
 }
 
+static lc_status get_flag(source *s, const char *key, bool *out)
+{
+    const lc_toml_value *v = lc_toml_get(&s->toml, key);
+    if (!v) return LC_OK;
+    if (v->kind != LC_TOML_BOOLEAN) return wrong(s, key, "true or false");
+    *out = v->integer != 0;
+    return LC_OK;
+}
+
+/* What is wrong, with the value when it is a text. */
+static lc_status wrong_value(source *s, const char *key, const lc_toml_value *v, const char *what)
+{
+    if (v->kind != LC_TOML_STRING) return wrong(s, key, what);
+    return lc_error_set(s->err, LC_E_INVALID, "%s: `%s` is \"%s\" but must be %s", s->path, key,
+                        v->text, what);
+}
+
+const char *const lc_durability_names[] = {"group", "each", "relaxed", NULL};
+
+static lc_status get_durability(source *s, const char *key, lc_durability *out)
+{
+    const lc_toml_value *v = lc_toml_get(&s->toml, key);
+    if (!v) return LC_OK;
+    for (int i = 0; v->kind == LC_TOML_STRING && lc_durability_names[i]; i++) {
+        if (strcmp(v->text, lc_durability_names[i]) != 0) continue;
+        *out = (lc_durability)i;
+        return LC_OK;
+    }
+    return wrong_value(s, key, v, "\"group\", \"each\" or \"relaxed\"");
+}
+
+/* "all", or how long. */
+static lc_status get_retention(source *s, const char *key, lc_storage_policy *p)
+{
+    const lc_toml_value *v = lc_toml_get(&s->toml, key);
+    if (!v) return LC_OK;
+    if (v->kind == LC_TOML_STRING && strcmp(v->text, "all") == 0) {
+        p->keep_all = true;
+        return LC_OK;
+    }
+    uint64_t millis = 0;
+    int64_t micros;
+    bool is_good = v->kind == LC_TOML_STRING &&
+                   lc_duration_parse_millis(lc_span_of_str(v->text), &millis, NULL) == LC_OK &&
+                   millis > 0 && !__builtin_mul_overflow(millis, 1000, &micros);
+    if (!is_good) return wrong_value(s, key, v, "\"all\" or a duration such as \"7days\"");
+    p->keep_micros = micros;
+    return LC_OK;
+}
+
 static lc_status get_level(source *s, lc_log_level *out)
 {
     static const struct {
@@ -183,6 +251,24 @@ static lc_status get_path(source *s, const char *key, char **out)
     return LC_OK;
 }
 
+static lc_status read_storage(source *s, lc_node_config *c)
+{
+    lc_storage_policy *p = &c->storage;
+    uint64_t keep = p->keep_snapshots;
+    bool at_shutdown = true, compress = true;
+    lc_status rc = get_count(s, "commitlog.max-segment-size", 4096, &c->commitlog_max_segment_size);
+    if (rc == LC_OK) rc = get_durability(s, "commitlog.durability", &c->durability);
+    if (rc == LC_OK) rc = get_count(s, "snapshots.log-bytes", 4096, &p->snapshot_log_bytes);
+    if (rc == LC_OK) rc = get_count(s, "snapshots.keep", LC_STORAGE_KEEP_SNAPSHOTS, &keep);
+    if (rc == LC_OK) rc = get_flag(s, "snapshots.at-shutdown", &at_shutdown);
+    if (rc == LC_OK) rc = get_retention(s, "retention.keep", p);
+    if (rc == LC_OK) rc = get_flag(s, "retention.compress", &compress);
+    p->keep_snapshots = keep < UINT32_MAX ? (uint32_t)keep : UINT32_MAX;
+    p->no_snapshot_at_close = !at_shutdown;
+    p->no_compression = !compress;
+    return rc;
+}
+
 static lc_status read_settings(source *s, lc_node_settings *out)
 {
     lc_node_config *c = &out->config;
@@ -193,8 +279,7 @@ static lc_status read_settings(source *s, lc_node_settings *out)
         rc = get_duration(s, "websocket.close-handshake-timeout", &c->ws_close_timeout_millis);
     if (rc == LC_OK)
         rc = get_count(s, "websocket.incoming-queue-length", 1, &c->ws_incoming_queue_length);
-    if (rc == LC_OK)
-        rc = get_count(s, "commitlog.max-segment-size", 4096, &c->commitlog_max_segment_size);
+    if (rc == LC_OK) rc = read_storage(s, c);
     if (rc == LC_OK) rc = get_duration(s, "wasm.reducer-time-limit", &c->call_time_limit_millis);
     if (rc == LC_OK)
         rc = get_path(s, "certificate-authority.jwt-priv-key-path", &out->private_key_path);
@@ -220,6 +305,7 @@ lc_status lc_node_settings_load(const char *path, lc_node_settings *out, lc_erro
                                   .call_time_limit_millis = LC_CALL_TIME_LIMIT_MILLIS_DEFAULT,
                                   .log_level = LC_LOG_ERROR,
                               }};
+    lc_storage_policy_fill(&out->config.storage);
     const lc_disk *disk = lc_disk_system();
     if (!lc_disk_exists(disk, path)) {
         lc_status rc = lc_disk_write_file(disk, path, LC_STR(template), err);

@@ -168,12 +168,8 @@ lc_status lc_pid_file_take(const char *path, int *out, lc_error *err)
             ours.st_dev == there.st_dev) {
             char text[32];
             int len = snprintf(text, sizeof text, "%ld", (long)getpid());
-            if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)len, 0) != len) {
-                lc_status rc =
-                    lc_error_set(err, LC_E_IO, "cannot write %s: %s", path, strerror(errno));
-                close(fd);
-                return rc;
-            }
+            if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)len, 0) != len)
+                lc_log(LC_LOG_WARN, "cannot write %s: %s", path, strerror(errno)); /* a full disk */
             *out = fd;
             return LC_OK;
         }

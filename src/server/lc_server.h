@@ -20,11 +20,27 @@ typedef struct lc_node lc_node;
 
 /* -------------------------------------------------------------- life cycle */
 
+/* A database on its way up. */
+typedef struct lc_opening {
+    const char *name; /* one of its names, or its identity */
+    lc_storage_progress progress;
+    uint64_t millis;  /* since it began */
+    bool is_over;     /* it is open, or failed */
+    uint64_t said_at; /* of whoever listens: 0 at first */
+} lc_opening;
+
 typedef struct lc_node_options {
     const char *data_folder;      /* layout of 04 section 5.2 */
     const char *key_folder;       /* id_ecdsa, id_ecdsa.pub; NULL: keys/ of the data folder */
     const char *private_key_path; /* both or none */
     const char *public_key_path;
+    const lc_durability *durability; /* NULL: as configured */
+    /* For a tool that works on the data folder while no server runs: no database is opened by
+     * itself. */
+    bool is_tool;
+    /* While a database opens, on the worker that opens it: now and then, and at the end. */
+    void (*on_opening)(void *arg, lc_opening *o);
+    void *arg;
 } lc_node_options;
 
 /* config.toml of the data folder (04 section 5.4), as far as this server knows its keys. */
@@ -34,9 +50,14 @@ typedef struct lc_node_config {
     uint64_t ws_close_timeout_millis;
     uint64_t ws_incoming_queue_length;
     uint64_t commitlog_max_segment_size;
+    lc_durability durability;
+    lc_storage_policy storage;       /* tables `snapshots` and `retention` */
     uint64_t call_time_limit_millis; /* `reducer-time-limit` of table `wasm` */
     lc_log_level log_level;
 } lc_node_config;
+
+/* Words of the configuration and the command line, by lc_durability; ends with NULL. */
+extern const char *const lc_durability_names[];
 
 /* Locks the data folder (one clear error when another server has it), reads or makes keys and
  * configuration, loads the catalog, opens every database that has schedules. */
@@ -101,7 +122,8 @@ void lc_node_energy_add(lc_node *n, const lc_identity *id, lc_i128 amount);
 /* --------------------------------------------------------------- databases */
 
 /* The running database, opened when it is not; a reference for the caller. LC_E_NOT_FOUND: no such
- * database. Any other failure carries the reason. */
+ * database. Any other failure carries the reason. One whose log failed, or that cannot be opened
+ * for writing, is opened for reading only (lc_database_read_only) until it is restarted. */
 lc_status lc_node_open(lc_node *n, const lc_identity *database, lc_database **out, lc_error *err);
 
 typedef struct lc_publish {
@@ -118,14 +140,43 @@ typedef struct lc_published {
 } lc_published;
 /* All of 04 section 4.3 from step 2 on; also reset (4.6) when clear is set and the database exists.
  * LC_E_DENIED: not the owner, or the name is another owner's (then *name_denied). LC_E_INVALID: the
- * module or its init failed. LC_E_UNSUPPORTED: the schema change needs a migration. A failure
- * leaves the old module running. */
+ * module or its init failed. LC_E_UNSUPPORTED: the schema change needs a migration. LC_E_READ_ONLY:
+ * its log cannot be written. A failure leaves the old module running. */
 lc_status lc_node_publish(lc_node *n, const lc_publish *p, lc_published *out, bool *name_denied,
                           lc_error *err);
 /* PUT reset without a body: the same program again over empty data. */
 lc_status lc_node_reset(lc_node *n, const lc_identity *caller, const lc_identity *database,
                         lc_error *err);
+/* Closes the database and opens it again, for writing whatever happened to it: LC_E_DENIED (not the
+ * owner), LC_E_READ_ONLY with the reason when it can still only be read, or why it does not open.
+ */
+lc_status lc_node_restart(lc_node *n, const lc_identity *caller, const lc_identity *database,
+                          lc_error *err);
 lc_status lc_node_delete(lc_node *n, const lc_identity *caller, const lc_identity *database,
                          lc_error *err);
+
+/* ------------------------------------------------------ backup and restore */
+
+/* A backup of a database, opened when it is not, as far as it is durable now; see
+ * lc_backup_create. */
+lc_status lc_node_backup(lc_node *n, const lc_identity *database, uint64_t since,
+                         lc_backup_write write, void *arg, lc_backup_info *info, lc_error *err);
+
+typedef struct lc_restore {
+    const lc_identity *caller; /* becomes its owner */
+    lc_span name;              /* of the new database */
+    lc_restore_point at;
+    const char *folder; /* a database folder to restore from; NULL: a backup, from read */
+    lc_backup_read read;
+    void *arg;
+} lc_restore;
+typedef struct lc_restore_result {
+    lc_identity identity;
+    lc_backup_info info;
+} lc_restore_result;
+/* A new database out of a backup; it is not opened. LC_E_EXISTS: a database of that name exists
+ * (none is ever replaced), LC_E_DENIED: the name is another owner's, LC_E_INVALID: the name, the
+ * moment, or a foreign file; LC_E_CORRUPT. On failure nothing is left of it, name included. */
+lc_status lc_node_restore(lc_node *n, const lc_restore *r, lc_restore_result *out, lc_error *err);
 
 #endif

@@ -172,6 +172,8 @@ lc_status lc_node_create(const lc_node_options *o, lc_node **out, lc_error *err)
     while (len > 1 && o->data_folder[len - 1] == '/') len--;
     n->folder = lc_format("%.*s", (int)len, o->data_folder);
     n->pid_file = -1;
+    n->on_opening = o->on_opening;
+    n->on_opening_arg = o->arg;
     n->workers = lc_workers_create();
     pthread_mutex_init(&n->programs, NULL);
     pthread_mutex_init(&n->change, NULL);
@@ -182,16 +184,17 @@ lc_status lc_node_create(const lc_node_options *o, lc_node **out, lc_error *err)
     if (rc == LC_OK) rc = take_folder(n, err);
     if (rc == LC_OK) rc = read_files(n, err);
     if (rc == LC_OK) rc = make_folders(n, err);
-    if (rc == LC_OK) rc = make_auth(n, o, err);
+    if (rc == LC_OK && !o->is_tool) rc = make_auth(n, o, err);
     if (rc == LC_OK) rc = load_catalog(n, err);
     if (rc != LC_OK) {
         lc_node_destroy(n);
         return rc;
     }
+    if (o->durability) n->settings.config.durability = *o->durability;
     lc_log_set_level(n->settings.config.log_level);
     make_engine(n);
     remove_doomed(n);
-    lc_node_open_scheduled(n);
+    if (!o->is_tool) lc_node_open_scheduled(n);
     *out = n;
     return LC_OK;
 }
@@ -204,6 +207,8 @@ void lc_node_destroy(lc_node *n)
     if (n->engine) lc_engine_destroy(n->engine);
     lc_auth_destroy(n->auth);
     lc_records_destroy(n->catalog);
+    lc_map_entry *e;
+    for (size_t at = 0; (e = lc_map_next(&n->slots, &at));) lc_slot_free(e->value);
     lc_map_deinit(&n->slots);
     lc_node_settings_deinit(&n->settings);
     char *path = lc_format("%s/spacetime.pid", n->folder);

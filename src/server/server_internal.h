@@ -139,10 +139,11 @@ typedef struct lc_slot {
     lc_database *database; /* running; a reference */
     bool is_busy;          /* being opened, exchanged or closed: others wait */
     bool is_publishing;    /* at most one publisher, resetter or deleter at a time */
-    uint32_t users;        /* threads that hold it; an unused slot without a database is freed */
+    uint32_t users;        /* threads that hold it; an unused slot without anything is freed */
     uint64_t attempts;     /* to open that have ended */
     lc_status failure;     /* of the last one, for those who waited for it */
     char *failure_text;
+    char *read_only; /* why the database is opened for reading only; NULL: for writing */
 } lc_slot;
 
 struct lc_node {
@@ -152,6 +153,8 @@ struct lc_node {
     lc_auth *auth;
     lc_engine *engine;
     lc_workers *workers;
+    void (*on_opening)(void *arg, lc_opening *o);
+    void *on_opening_arg;
 
     pthread_mutex_t programs; /* one file is written at a time: two publishers may bring the same */
     pthread_mutex_t change;
@@ -174,8 +177,31 @@ void lc_node_abandon_change(lc_node *n, lc_catalog *c);
 /* With `lock` held. */
 lc_slot *lc_slot_hold(lc_node *n, const lc_identity *database);
 void lc_slot_let_go(lc_node *n, lc_slot *s);
+void lc_slot_free(lc_slot *s);
+/* Waits for its turn to publish, reset, delete or restore; afterwards the record is the current one
+ * (*exists: there is one). Slot held, too. */
+lc_status lc_slot_begin_publishing(lc_node *n, lc_slot *s, lc_catalog_database *record,
+                                   bool *exists, lc_error *err);
+void lc_slot_end_publishing(lc_node *n, lc_slot *s);
+/* Without `lock`, by whoever has the turn. Takes the database (may be NULL) out of its slot, which
+ * then is busy: until one is put in others wait. */
+lc_database *lc_slot_take_out(lc_node *n, lc_slot *s);
+void lc_slot_put_in(lc_node *n, lc_slot *s, lc_database *db);
+/* The same; the one that was in it is no more, whatever had happened to that. */
+void lc_slot_put_in_new(lc_node *n, lc_slot *s, lc_database *db);
+lc_status lc_node_is_shutting_down(lc_error *err); /* sets it, LC_E_CLOSED */
 /* Opens the databases that must run without being asked for, on workers. */
 void lc_node_open_scheduled(lc_node *n);
+/* Without `lock` from here on. An identity that nobody has. */
+lc_identity lc_node_new_identity(void);
+/* A number for a new replica, doomed until a database has it. */
+lc_status lc_node_reserve_replica(lc_node *n, uint64_t *replica, lc_error *err);
+/* Its folder, on disk and empty; heap, also after a failure. */
+lc_status lc_node_make_replica(lc_node *n, uint64_t replica, char **folder, lc_error *err);
+/* A first publish into it; takes prepared. */
+lc_status lc_node_create_replica(lc_node *n, const lc_identity *identity, const lc_identity *owner,
+                                 uint64_t replica, lc_prepared *prepared, lc_database **out,
+                                 lc_error *err);
 /* Removes a doomed replica's folder on a worker, then forgets it. */
 void lc_node_remove_replica(lc_node *n, uint64_t replica);
 

@@ -42,16 +42,19 @@ typedef struct lc_storage_policy {
     /* A snapshot is due when this many bytes of log were written since the newest one (and at least
      * as many as that snapshot is big, so that their cost stays in proportion). Default 256 MiB. */
     uint64_t snapshot_log_bytes;
-    uint32_t keep_snapshots;   /* newest so many; at least 2, the default */
-    bool keep_all;             /* nothing is ever removed (compression goes on) */
-    int64_t keep_micros;       /* restore to any moment of the last so many; default 7 days */
+    uint32_t keep_snapshots; /* newest so many; at least 2, the default */
+    bool keep_all;           /* nothing is ever removed (compression goes on) */
+    /* Restore to any moment of the last so many; default 7 days. Of the snapshots in this window
+     * the first of each seventh is kept, too. */
+    int64_t keep_micros;
     bool no_snapshot_at_close; /* default: one is taken at closing when worth it */
     bool no_compression;       /* old segments stay as they are */
 } lc_storage_policy;
 #define LC_STORAGE_SNAPSHOT_LOG_BYTES (256ull << 20)
 #define LC_STORAGE_KEEP_SNAPSHOTS     2
 #define LC_STORAGE_KEEP_MICROS        (7ll * 24 * 3600 * 1000000)
-/* At closing a snapshot is worth it from this much log on, which takes about 0.1 s to replay. */
+/* At closing a snapshot is worth it from this much log on, which takes about 0.1 s to replay, and
+ * from an eighth of the newest snapshot's size: replay is so much slower than writing one. */
 #define LC_STORAGE_CLOSE_LOG_BYTES (16ull << 20)
 void lc_storage_policy_fill(lc_storage_policy *p);
 
@@ -125,7 +128,8 @@ typedef struct lc_log_inputs {
  * that the log keeps, or always_log. The delta is valid until lc_store_release. Nothing is durable
  * yet: see need. */
 const lc_delta *lc_storage_commit(lc_storage *s, const lc_log_inputs *inputs, bool always_log);
-/* Hands what was committed to the log's writer; begins a snapshot when one is due. Once a batch. */
+/* Hands what was committed to the log's writer; begins a snapshot when one is due and no
+ * transaction is open (then a pending delta is released). Once a batch. */
 void lc_storage_flush(lc_storage *s);
 /* Housekeeping asked for by on_wake: gives back what a finished snapshot held. */
 void lc_storage_tick(lc_storage *s);
@@ -138,9 +142,13 @@ bool lc_storage_is_read_only(const lc_storage *s);      /* any thread */
 
 /* ---------------------------------------------------------------- snapshots */
 
-/* Begins one of the state now (no transaction open). done is called once, on the executor (from
- * lc_storage_tick), with the number of transactions it holds or with the error. LC_E_CONFLICT when
- * one is being taken. done may be NULL. */
+/* Begins one of the state now (no transaction open). done (may be NULL) is called once, on the
+ * executor (from lc_storage_tick or lc_storage_close), with the number of transactions it holds or
+ * with the error; not when this function itself fails: LC_E_CONFLICT when one is being taken,
+ * LC_E_INVALID when nothing was ever committed, LC_E_IO when the log failed, LC_E_READ_ONLY, or
+ * LC_E_CLOSED after lc_storage_hurry. With nothing new since the newest one, that one is the
+ * answer.
+ */
 typedef void (*lc_snapshot_done)(void *arg, uint64_t offset, const lc_error *err);
 lc_status lc_storage_snapshot(lc_storage *s, lc_snapshot_done done, void *arg, lc_error *err);
 
@@ -172,6 +180,7 @@ typedef struct lc_backup_info {
     uint64_t to;      /* transactions it holds: the latest */
     int64_t taken_at; /* micros */
     uint64_t bytes;
+    uint64_t restored; /* of a restore: transactions in what was made; its own log begins there */
 } lc_backup_info;
 
 /* Where the bytes go; an error stops the backup and is passed on. */
@@ -188,8 +197,13 @@ lc_status lc_backup_create(const char *folder, const lc_disk *disk, const lc_clo
                            uint64_t since, uint64_t to, lc_backup_write write, void *arg,
                            lc_backup_info *info, lc_error *err);
 
-/* Which moment: the state after `offset` transactions, or after the last one whose timestamp is at
- * most `time` micros; both UINT64_MAX / INT64_MAX: the latest. */
+/* Reads a backup to its end and checks every checksum and total, as a restore does before it
+ * replays anything. Fails like lc_backup_restore. */
+lc_status lc_backup_verify(lc_backup_read read, void *arg, lc_backup_info *info, lc_error *err);
+
+/* Which moment: the state after `offset` transactions, or before the first one later than `time`
+ * micros; UINT64_MAX and INT64_MAX: the latest. A reducer call has the moment it began, any other
+ * transaction that of the one before it. */
 typedef struct lc_restore_point {
     uint64_t offset;
     int64_t time;
@@ -207,6 +221,12 @@ lc_status lc_backup_restore(lc_backup_read read, void *arg, const lc_restore_poi
 lc_status lc_folder_restore(const char *source, const lc_restore_point *at, const char *folder,
                             const lc_disk *disk, const lc_clock *clock, const lc_identity *identity,
                             const lc_identity *owner, lc_backup_info *info, lc_error *err);
+
+/* The system tables alone as a snapshot of a database folder has them, in a new store: its schema
+ * and its module, without reading the rows. offset UINT64_MAX: the newest readable one; *found says
+ * which it was. LC_E_NOT_FOUND: there is none. Any thread. */
+lc_status lc_snapshot_open_system(const char *folder, const lc_disk *disk, uint64_t offset,
+                                  lc_store **out, uint64_t *found, lc_error *err);
 
 /* --------------------------------------------------------------- simulation */
 

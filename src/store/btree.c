@@ -198,19 +198,35 @@ static lc_btree_node *split(lc_btree *t, lc_btree_node *n, uint32_t at, bool is_
     if (n->is_leaf) {
         right->prev = n;
         right->next = n->next;
-        if (n->next) n->next->prev = right;
+        if (n->next)
+            n->next->prev = right;
+        else
+            t->last = right;
         n->next = right;
     }
     return right;
+}
+
+/* Rising keys need no way down: behind the last entry of all, if its leaf has room. */
+static bool append(lc_btree *t, const lc_btree_key *k, lc_row_id row)
+{
+    lc_btree_node *n = t->last;
+    if (n->count == 0 || n->count == FULL) return false;
+    int order = compare_heads(n->heads + (size_t)(n->count - 1) * t->words, k->head, t->words);
+    if (order > 0 || (order == 0 && !is_before(t, n->rows[n->count - 1], k, false))) return false;
+    set_entry(t, n, n->count++, k->head, row);
+    t->count++;
+    return true;
 }
 
 void lc_btree_insert(lc_btree *t, const lc_btree_key *k, lc_row_id row)
 {
     path_step path[LC_BTREE_MAX_DEPTH];
     if (!t->root) {
-        t->root = new_node(t, true);
+        t->root = t->last = new_node(t, true);
         t->depth = 1;
     }
+    if (append(t, k, row)) return;
     descend_any(t, k, path);
     t->count++;
 
@@ -244,6 +260,46 @@ void lc_btree_insert(lc_btree *t, const lc_btree_key *k, lc_row_id row)
     LC_ASSERT(t->depth < LC_BTREE_MAX_DEPTH);
 }
 
+/* A node at the right end of a level (leaves: 0), where all others are full. */
+static lc_btree_node *add_last(lc_btree_filler *f, uint32_t level)
+{
+    lc_btree *t = f->tree;
+    lc_btree_node *n = new_node(t, level == 0);
+    f->last[level] = n;
+    if (level > 0) return n;
+    if (t->last) t->last->next = n;
+    n->prev = t->last;
+    t->last = n;
+    return n;
+}
+
+static void fill(lc_btree_filler *f, uint32_t level, const uint64_t *head, lc_row_id row,
+                 lc_btree_node *child)
+{
+    lc_btree *t = f->tree;
+    lc_btree_node *n = f->last[level];
+    if (level == t->depth) { /* a new root above the one node there is below */
+        n = add_last(f, level);
+        if (level > 0) insert_entry(t, n, 0, t->root->heads, t->root->rows[0], t->root);
+        t->root = n;
+        t->depth++;
+        LC_ASSERT(t->depth < LC_BTREE_MAX_DEPTH);
+    }
+    if (n->count < FULL) {
+        insert_entry(t, n, n->count, head, row, child);
+        return;
+    }
+    n = add_last(f, level);
+    insert_entry(t, n, 0, head, row, child);
+    fill(f, level + 1, head, row, n);
+}
+
+void lc_btree_append(lc_btree_filler *f, const uint64_t *head, lc_row_id row)
+{
+    fill(f, 0, head, row, NULL);
+    f->tree->count++;
+}
+
 /* The first entry below path[level] is now entry 0 of that node: tell the ancestor that repeats it.
  */
 static void repeat_first(const lc_btree *t, path_step *path, uint32_t level)
@@ -265,7 +321,10 @@ static void join(lc_btree *t, lc_btree_node *parent, uint32_t at)
     left->count += right->count;
     if (left->is_leaf) {
         left->next = right->next;
-        if (right->next) right->next->prev = left;
+        if (right->next)
+            right->next->prev = left;
+        else
+            t->last = left;
     }
     free_node(t, right);
     remove_entry(t, parent, at);
@@ -291,7 +350,10 @@ void lc_btree_remove(lc_btree *t, const lc_btree_key *k, lc_row_id row)
         if (n->count == 0) {
             if (n->is_leaf) {
                 if (n->prev) n->prev->next = n->next;
-                if (n->next) n->next->prev = n->prev;
+                if (n->next)
+                    n->next->prev = n->prev;
+                else
+                    t->last = n->prev;
             }
             free_node(t, n);
             remove_entry(t, parent, at);
@@ -326,7 +388,7 @@ static void free_tree(lc_btree *t, lc_btree_node *n)
 void lc_btree_deinit(lc_btree *t)
 {
     if (t->root) free_tree(t, t->root);
-    t->root = NULL;
+    t->root = t->last = NULL;
     t->depth = 0;
     t->count = 0;
 }

@@ -8,6 +8,7 @@
 lc_store *lc_store_create(void)
 {
     lc_store *s = lc_alloc_zero(sizeof *s);
+    s->freezer = LC_FREEZER_INIT(&s->heap);
     lc_system_bootstrap(s);
     return s;
 }
@@ -20,10 +21,7 @@ void lc_store_destroy(lc_store *s)
     LC_VEC_EACH (t, &s->ordered) {
         lc_table_destroy(*t);
     }
-    size_t at = 0;
-    for (lc_u64map_slot *slot; (slot = lc_u64map_next(&s->replayed, &at));)
-        lc_table_destroy(slot->value);
-    lc_u64map_deinit(&s->replayed);
+    lc_replay_destroy(s->replay);
     lc_u64map_deinit(&s->tables);
     lc_u64map_deinit(&s->indexes);
     lc_map_deinit(&s->tables_by_name);
@@ -41,6 +39,7 @@ void lc_store_destroy(lc_store *s)
     lc_buf_deinit(&s->probe_key);
     lc_buf_deinit(&s->row_key);
     lc_arena_deinit(&s->arena);
+    lc_freezer_deinit(&s->freezer);
     lc_heap_deinit(&s->heap);
     lc_free(s);
 }
@@ -171,15 +170,20 @@ lc_status lc_catalog_load_header(lc_table *t, lc_error *err)
     t->alias = find_alias(t, LC_ST_TABLE_ACCESSOR, &t->name, 1);
     t->is_event = lc_system_find(s, LC_ST_EVENT_TABLE, u32_key(&t->id), &row);
 
-    t->is_view = false;
+    t->is_view = t->is_ephemeral = lc_catalog_is_view(s, t->id);
+    return LC_OK;
+}
+
+bool lc_catalog_is_view(const lc_store *s, uint32_t table_id)
+{
+    lc_reader r;
     lc_row_id id = 0;
     while (next_row(s->system[LC_ST_VIEW], &id, &r)) {
         lc_read_u32(&r);
         lc_read_bytes(&r);
-        if (lc_read_option(&r) && lc_read_u32(&r) == t->id) t->is_view = true;
+        if (lc_read_option(&r) && lc_read_u32(&r) == table_id) return true;
     }
-    t->is_ephemeral = t->is_view;
-    return LC_OK;
+    return false;
 }
 
 /* The st_column rows of a table, by scan: while the log is replayed there is no index, and of two
@@ -244,7 +248,8 @@ lc_status lc_catalog_load_columns(lc_table *t, lc_error *err)
             columns[c].alias =
                 find_alias(t, LC_ST_COLUMN_ACCESSOR, (lc_span[]){t->name, columns[c].name}, 2);
     }
-    lc_table_set_columns(t, columns, count);
+    status = lc_table_set_columns(t, columns, count, err);
+    if (status != LC_OK) goto out;
     t->is_stale = false;
     if (t->primary_key >= (int32_t)count) status = corrupt(err, t, "its primary key is no column");
 out:
@@ -304,7 +309,7 @@ static lc_status load_constraints(lc_table *t, column_lists *out, lc_error *err)
     return LC_OK;
 }
 
-static lc_status load_indexes(lc_table *t, column_lists *unique, lc_error *err)
+static lc_status add_indexes(lc_table *t, column_lists *unique, lc_error *err)
 {
     static const lc_index_algorithm algorithms[] = {LC_INDEX_BTREE, LC_INDEX_BTREE, LC_INDEX_DIRECT,
                                                     LC_INDEX_HASH};
@@ -367,14 +372,19 @@ static lc_status load_sequences(lc_table *t, lc_error *err)
     return LC_OK;
 }
 
-lc_status lc_catalog_load_objects(lc_table *t, lc_error *err)
+lc_status lc_catalog_load_indexes(lc_table *t, lc_error *err)
 {
     column_lists unique = {0};
     lc_status status = load_constraints(t, &unique, err);
-    if (status == LC_OK) status = load_indexes(t, &unique, err);
-    if (status == LC_OK) status = load_sequences(t, err);
+    if (status == LC_OK) status = add_indexes(t, &unique, err);
     lc_vec_deinit(&unique);
     return status;
+}
+
+lc_status lc_catalog_load_objects(lc_table *t, lc_error *err)
+{
+    lc_status status = lc_catalog_load_indexes(t, err);
+    return status == LC_OK ? load_sequences(t, err) : status;
 }
 
 lc_status lc_catalog_load_table(lc_store *s, uint32_t id, lc_table **out, lc_error *err)

@@ -51,7 +51,7 @@ static lc_table_delta delta_of_table(lc_store *s, lc_table *t)
         if (e->state == LC_TX_GONE) continue;
         lc_span now = lc_rows_get(&t->rows, e->row);
         if (e->state == LC_TX_UPDATED) {
-            lc_span old = LC_SPAN(e->old, e->old_len);
+            lc_span old = LC_SPAN(e->old.bytes, e->old.len);
             if (e->is_rewritten && lc_span_equal(old, now)) continue;
             inserts[d.insert_count++] = now;
             deletes[d.delete_count++] = old;

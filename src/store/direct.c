@@ -1,20 +1,29 @@
 /* Dense keys: an array of handles in blocks. */
 #include "store/store_internal.h"
 
-enum { BLOCK_SIZE = LC_DIRECT_BLOCK * sizeof(lc_row_id) };
+enum {
+    BLOCK_SIZE = LC_DIRECT_BLOCK * sizeof(lc_row_id),
+    KEPT_CAP = 256, /* of the array of blocks, when no key is left */
+};
 
 void lc_direct_deinit(lc_direct *d)
 {
     for (uint64_t i = 0; i < d->len; i++) lc_heap_free(d->heap, d->blocks[i].rows, BLOCK_SIZE);
+    lc_heap_free(d->heap, d->spare, BLOCK_SIZE);
     lc_free(d->blocks);
     *d = (lc_direct){.heap = d->heap};
 }
 
-/* At most 32 bytes per row for blocks, and a short array of blocks, or it is not worth it. */
-static bool is_too_sparse(const lc_direct *d, uint64_t len)
+enum { KEYS_PER_ROW = 4 };
+
+bool lc_direct_is_dense(uint64_t min, uint64_t max, uint64_t count)
 {
-    uint64_t blocks = d->block_count + 1;
-    return blocks > 8 + d->count / 128 || len > 1024 + blocks * 32;
+    return (max - min) / KEYS_PER_ROW < count;
+}
+
+bool lc_direct_is_sparse(uint64_t blocks, uint64_t len, uint64_t count)
+{
+    return blocks > 8 + count / 128 || len > 1024 + blocks * 32;
 }
 
 /* Makes [first, first + len) include block b. */
@@ -30,7 +39,7 @@ static bool cover(lc_direct *d, uint64_t b, bool is_forced)
         while (skip < d->len && !d->blocks[skip].rows) skip++;
     uint64_t first = b < d->first ? b : d->first + skip;
     uint64_t end = b < d->first + d->len ? d->first + d->len : b + 1;
-    if (!is_forced && is_too_sparse(d, end - first)) return false;
+    if (!is_forced && lc_direct_is_sparse(d->block_count + 1, end - first, d->count)) return false;
     if (first == d->first && end - first <= d->cap) {
         for (; d->len < end - first; d->len++) d->blocks[d->len] = (lc_direct_block){0};
         return true;
@@ -47,14 +56,32 @@ static bool cover(lc_direct *d, uint64_t b, bool is_forced)
     return true;
 }
 
+static lc_row_id *take_block(lc_direct *d)
+{
+    lc_row_id *rows = d->spare;
+    d->spare = NULL;
+    if (rows) return rows;
+    rows = lc_heap_alloc(d->heap, BLOCK_SIZE);
+    memset(rows, 0xff, BLOCK_SIZE);
+    return rows;
+}
+
+/* Nothing is in it. */
+static void leave_block(lc_direct *d, lc_row_id *rows)
+{
+    if (d->spare)
+        lc_heap_free(d->heap, rows, BLOCK_SIZE);
+    else
+        d->spare = rows;
+}
+
 bool lc_direct_insert(lc_direct *d, uint64_t key, lc_row_id row, bool is_forced)
 {
     uint64_t b = key >> LC_DIRECT_SHIFT, at = b - d->first;
     if (LC_UNLIKELY(at >= d->len || !d->blocks[at].rows)) {
         if (!cover(d, b, is_forced)) return false;
         at = b - d->first;
-        d->blocks[at].rows = lc_heap_alloc(d->heap, BLOCK_SIZE);
-        memset(d->blocks[at].rows, 0xff, BLOCK_SIZE);
+        d->blocks[at].rows = take_block(d);
         d->block_count++;
     }
     lc_direct_block *block = &d->blocks[at];
@@ -70,9 +97,12 @@ void lc_direct_remove(lc_direct *d, uint64_t key)
     block->rows[key & (LC_DIRECT_BLOCK - 1)] = LC_NO_ROW;
     d->count--;
     if (--block->used > 0) return;
-    lc_heap_free(d->heap, block->rows, BLOCK_SIZE);
+    leave_block(d, block->rows);
     block->rows = NULL;
-    d->block_count--;
+    if (--d->block_count > 0 || d->cap <= KEPT_CAP) return;
+    lc_free(d->blocks);
+    d->blocks = NULL;
+    d->len = d->cap = 0;
 }
 
 lc_row_id lc_direct_seek(const lc_direct *d, uint64_t *key)
@@ -97,5 +127,5 @@ lc_row_id lc_direct_seek(const lc_direct *d, uint64_t *key)
 
 uint64_t lc_direct_memory(const lc_direct *d)
 {
-    return d->block_count * BLOCK_SIZE + d->cap * sizeof *d->blocks;
+    return (d->block_count + (d->spare != NULL)) * BLOCK_SIZE + d->cap * sizeof *d->blocks;
 }

@@ -1,6 +1,8 @@
 /* Open addressing over (tag, handle). */
 #include "store/store_internal.h"
 
+/* Down to KEPT_BITS a table keeps its size; a bigger one is halved when less than a fifth of it
+ * is used, which leaves it far from growing again. */
 enum { MIN_BITS = 3, KEPT_BITS = 9 };
 
 static size_t size_of(const lc_hash *h)
@@ -88,4 +90,5 @@ void lc_hash_remove(lc_hash *h, uint32_t tag, uint32_t row)
     }
     h->slots[hole].row = LC_NO_ROW;
     h->count--;
+    if (LC_UNLIKELY(h->count < h->limit / 4) && h->bits > KEPT_BITS) resize(h, h->bits - 1);
 }

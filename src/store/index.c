@@ -2,7 +2,7 @@
 #include "store/store_internal.h"
 
 /* A tree or hash of integer keys is looked at, each time it doubles, for having become dense. */
-enum { DENSE_MIN_COUNT = 1024, DENSE_KEYS_PER_ROW = 4 };
+enum { DENSE_MIN_COUNT = 1024 };
 
 static lc_structure first_structure(const lc_index *i)
 {
@@ -11,7 +11,7 @@ static lc_structure first_structure(const lc_index *i)
     return LC_STRUCTURE_BTREE;
 }
 
-static void set_structure(lc_index *i, lc_structure s)
+void lc_index_set_structure(lc_index *i, lc_structure s)
 {
     lc_heap *heap = &i->table->store->heap;
     i->structure = s;
@@ -38,7 +38,7 @@ static void set_structure(lc_index *i, lc_structure s)
 
 void lc_index_init_structure(lc_index *i)
 {
-    set_structure(i, first_structure(i));
+    lc_index_set_structure(i, first_structure(i));
 }
 
 void lc_index_deinit_structure(lc_index *i)
@@ -74,6 +74,40 @@ uint64_t lc_index_memory(const lc_index *i)
     }
 }
 
+uint64_t lc_index_count(const lc_index *i)
+{
+    switch (i->structure) {
+    case LC_STRUCTURE_DIRECT:
+        return i->direct.count;
+    case LC_STRUCTURE_HASH:
+        return i->hash.count;
+    default:
+        return i->btree.count;
+    }
+}
+
+bool lc_index_take_over(lc_index *to, lc_index *from)
+{
+    const size_t columns_size = to->column_count * sizeof *to->columns;
+    bool is_same = to->is_unique && from->is_unique && to->column_count == from->column_count &&
+                   memcmp(to->columns, from->columns, columns_size) == 0;
+    /* Trees point to their index; hashes of other kinds of indexes may hash other bytes. */
+    bool fits = from->structure == LC_STRUCTURE_DIRECT ||
+                (from->structure == LC_STRUCTURE_HASH && to->algorithm == from->algorithm);
+    if (!is_same || !fits) return false;
+    lc_index_deinit_structure(to);
+    to->structure = from->structure;
+    if (from->structure == LC_STRUCTURE_DIRECT)
+        to->direct = from->direct;
+    else
+        to->hash = from->hash;
+    to->seed = from->seed;
+    to->min_word = from->min_word;
+    to->max_word = from->max_word;
+    lc_index_init_structure(from);
+    return true;
+}
+
 /* ------------------------------------------------------------- tree's keys */
 
 static lc_buf *probe_scratch(const lc_index *i)
@@ -100,7 +134,7 @@ static lc_btree_key key_of_bytes(const lc_index *i, lc_span bytes, lc_btree_side
 }
 
 /* The place of a row in a tree. */
-static lc_btree_key key_of_row(const lc_index *i, lc_row_id id, const uint8_t *row)
+lc_btree_key lc_index_tree_key(const lc_index *i, lc_row_id id, const uint8_t *row)
 {
     lc_btree_key k =
         i->key.form == LC_KEY_LONG
@@ -122,7 +156,7 @@ static uint32_t tag_of_word(const lc_index *i, uint64_t word)
     return (uint32_t)(lc_hash_u64(word ^ i->seed) >> 32);
 }
 
-static uint32_t tag_of_row(const lc_index *i, const uint8_t *row)
+uint32_t lc_index_tag(const lc_index *i, const uint8_t *row)
 {
     if (i->key.form != LC_KEY_LONG) return tag_of_word(i, lc_key_word_of_row(i, row));
     return lc_row_tag(lc_key_bytes_of_row(i, row, probe_scratch(i)));
@@ -141,11 +175,11 @@ static bool add(lc_index *i, lc_row_id id, const uint8_t *row, bool is_forced)
             if (word < i->min_word) i->min_word = word;
             if (word > i->max_word) i->max_word = word;
         } else {
-            lc_hash_insert(&i->hash, tag_of_row(i, row), id);
+            lc_hash_insert(&i->hash, lc_index_tag(i, row), id);
         }
         return true;
     default: {
-        lc_btree_key k = key_of_row(i, id, row);
+        lc_btree_key k = lc_index_tree_key(i, id, row);
         lc_btree_insert(&i->btree, &k, id);
         return true;
     }
@@ -157,7 +191,7 @@ static void change_structure(lc_index *i, lc_structure to)
 {
     lc_index old = *i;
     const lc_rows *rows = &i->table->rows;
-    set_structure(i, to);
+    lc_index_set_structure(i, to);
     switch (old.structure) {
     case LC_STRUCTURE_DIRECT: {
         uint64_t key = old.direct.first << LC_DIRECT_SHIFT;
@@ -190,7 +224,7 @@ static void reconsider(lc_index *i)
     if ((count & (count - 1)) != 0 || count < DENSE_MIN_COUNT) return;
     uint64_t min = i->min_word, max = i->max_word;
     if (i->structure == LC_STRUCTURE_BTREE) lc_btree_bounds(&i->btree, &min, &max);
-    if ((max - min) / DENSE_KEYS_PER_ROW < count) change_structure(i, LC_STRUCTURE_DIRECT);
+    if (lc_direct_is_dense(min, max, count)) change_structure(i, LC_STRUCTURE_DIRECT);
 }
 
 void lc_index_add(lc_index *i, lc_row_id id, const uint8_t *row)
@@ -210,10 +244,10 @@ void lc_index_drop(lc_index *i, lc_row_id id, const uint8_t *row)
         lc_direct_remove(&i->direct, lc_key_word_of_row(i, row));
         break;
     case LC_STRUCTURE_HASH:
-        lc_hash_remove(&i->hash, tag_of_row(i, row), id);
+        lc_hash_remove(&i->hash, lc_index_tag(i, row), id);
         break;
     case LC_STRUCTURE_BTREE: {
-        lc_btree_key k = key_of_row(i, id, row);
+        lc_btree_key k = lc_index_tree_key(i, id, row);
         lc_btree_remove(&i->btree, &k, id);
         break;
     }
@@ -277,18 +311,6 @@ bool lc_index_find(const lc_index *i, lc_span key, lc_span *row)
     if (id == LC_NO_ROW) return false;
     *row = lc_rows_get(&i->table->rows, id);
     return true;
-}
-
-lc_row_id lc_index_build(lc_index *i)
-{
-    const lc_rows *rows = &i->table->rows;
-    if (i->structure == LC_STRUCTURE_HASH) lc_hash_reserve(&i->hash, rows->count);
-    for (lc_row_id id = lc_rows_next(rows, 0); id != LC_NO_ROW; id = lc_rows_next(rows, id + 1)) {
-        const uint8_t *row = lc_rows_get(rows, id).ptr;
-        if (i->is_unique && lc_index_lookup_row(i, row) != LC_NO_ROW) return id;
-        lc_index_add(i, id, row);
-    }
-    return LC_NO_ROW;
 }
 
 /* ------------------------------------------------------------------ ranges */

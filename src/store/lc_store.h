@@ -280,14 +280,21 @@ typedef struct lc_image lc_image;
 /* Executor, no open transaction (a pending delta is released). Costs a few microseconds and 4 to 8
  * bytes a page. */
 lc_image *lc_store_freeze(lc_store *s);
-/* Executor, when its reader is done. The store must outlive its images. */
+/* Executor, when its reader is done, or does not want the rest. The store must outlive its images.
+ * What was kept for it is freed little by little: by each lc_store_release, and by ... */
 void lc_image_release(lc_image *i);
+/* ...this, for somebody with time to spare: frees a piece (below 0.1 ms); false when nothing is
+ * left to free. */
+bool lc_store_tidy(lc_store *s);
 /* Reader's thread (one at a time): appends the next chunk, about target bytes of rows (one row may
  * be longer), to out; false at the end. Chunks come table by table in ascending table id; tables
  * that the log does not keep (views' rows) and event tables are left out. Form of a chunk:
  *   u32 table id, u32 row count, u8 flags (bit 0: stamps follow the rows),
  *   the rows' BSATN back to back, and with bit 0 a u64 per row: its place among equal keys. */
 bool lc_image_next_chunk(lc_image *i, size_t target, lc_buf *out);
+/* Reader's thread: visits the rows that one table had, which it looks at; instead of chunks, since
+ * from then on the image is good for that table and later ones only. */
+void lc_image_scan(lc_image *i, uint32_t table_id, lc_row_visit visit, void *arg);
 uint64_t lc_image_row_count(const lc_image *i); /* all tables */
 
 /* ---------------------------------------------------------- log and replay */

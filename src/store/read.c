@@ -34,6 +34,7 @@ void lc_table_scan(const lc_table *t, lc_row_visit visit, void *arg)
     const uint64_t left_out = touched_left_out(t);
     for (uint32_t p = 0; p < rows->page_count; p++) {
         const lc_page *page = rows->pages[p];
+        if (!page) continue;
         for (uint32_t w = 0; w * 64 < page->used; w++) {
             uint64_t live = page->bits[w].live & ~(page->bits[w].touched & left_out);
             for (; live; live &= live - 1) {
@@ -57,8 +58,8 @@ static void copy_fixed(const lc_table *t, uint8_t *out)
     const size_t size = rows->row_size;
     for (uint32_t p = 0; p < rows->page_count; p++) {
         const lc_page *page = rows->pages[p];
+        if (!page || page->live_count == 0) continue;
         const uint8_t *data = (const uint8_t *)page + rows->data_offset;
-        if (page->live_count == 0) continue;
         if (page->live_count == page->used && rows->stride == size && !left_out) {
             memcpy(out, data, page->used * size);
             out += page->used * size;

@@ -1,31 +1,21 @@
 /*
  * The log read back: mutations of one transaction after the other, by the rules of 05 section 3.11.
  *
- * While a log is replayed tables are rows and a row set, nothing else; the st_* rows among them say
- * what the rows of other tables look like. In a record inserts stand before deletes and system
- * tables before others, so every row is read with the schema as its transaction left it.
+ * In a record inserts stand before deletes and system tables before others, so every row is read
+ * with the schema as its transaction left it. With rows of system tables it is done as it is read.
+ * Inserts into a user table wait until the rows it is to lose are known: those are doomed, that is,
+ * marked as touched, and an insert with the key of one of them is an update in its place.
  */
 #include "store/store_internal.h"
 
-typedef struct replay {
+typedef struct reading {
     lc_store *store;
+    lc_replay *replay;
     lc_reader in;
     lc_error *err;
-    LC_VEC(uint32_t) dropped; /* tables that this transaction drops */
-} replay;
-
-static lc_status fail(replay *r, const char *fmt, ...) LC_PRINTF(2, 3);
-static lc_status fail(replay *r, const char *fmt, ...)
-{
-    lc_buf text = LC_BUF_INIT;
-    va_list args;
-    va_start(args, fmt);
-    lc_buf_vprintf(&text, fmt, args);
-    va_end(args);
-    lc_error_set(r->err, LC_E_CORRUPT, LC_SPAN_FMT, LC_SPAN_ARG(text));
-    lc_buf_deinit(&text);
-    return LC_E_CORRUPT;
-}
+    size_t applied;   /* of replay->inserts */
+    uint32_t last_id; /* of the section's table before */
+} reading;
 
 static uint64_t read_varint(lc_reader *in)
 {
@@ -39,283 +29,281 @@ static uint64_t read_varint(lc_reader *in)
     return 0;
 }
 
-/* ------------------------------------------------------------------ tables */
-
-static bool is_dropped(const replay *r, uint32_t id)
+/* The next row of a group, of which n are left. */
+static lc_status read_row(reading *r, const lc_table *t, uint64_t n, lc_span *row)
 {
-    LC_VEC_EACH (d, &((replay *)r)->dropped) {
-        if (*d == id) return true;
+    size_t size;
+    *row = LC_SPAN(r->in.at, (size_t)(r->in.end - r->in.at));
+    if (LC_UNLIKELY(lc_layout_validate(t->layout, *row, &size, r->err) != LC_OK)) {
+        lc_error_prefix(r->err, "a row of table %u cannot be read: ", t->id);
+        return r->err->code = LC_E_CORRUPT;
     }
+    if (LC_UNLIKELY(size == 0 && n > 1))
+        return lc_error_set(r->err, LC_E_CORRUPT, "table %u has no columns but many rows", t->id);
+    row->len = size;
+    r->in.at += size;
+    return LC_OK;
+}
+
+/* The number of the next table in a section; they ascend, and so a table comes once. */
+static lc_status read_table_id(reading *r, uint32_t *id)
+{
+    *id = lc_read_u32(&r->in);
+    if (!r->in.failed && *id <= r->last_id)
+        return lc_error_set(r->err, LC_E_CORRUPT, "table %u follows table %u in a record", *id,
+                            r->last_id);
+    r->last_id = *id;
+    return r->in.failed ? LC_E_CORRUPT : LC_OK;
+}
+
+static bool is_dropped(const reading *r, uint32_t id)
+{
+    for (size_t n = 0; n < r->replay->dropped.len; n++)
+        if (r->replay->dropped.items[n] == id) return true;
     return false;
 }
 
-static bool has_table_row(const lc_store *s, uint32_t id)
+/* ------------------------------------------------------------------ inserts */
+
+static lc_status fail_twice(reading *r, const lc_table *t)
 {
-    const lc_rows *rows = &s->system[LC_ST_TABLE]->rows;
-    for (lc_row_id n = lc_rows_next(rows, 0); n != LC_NO_ROW; n = lc_rows_next(rows, n + 1))
-        if (lc_load_u32(lc_rows_get(rows, n).ptr) == id) return true;
-    return false;
+    return lc_error_set(r->err, LC_E_CORRUPT, "a row of table %u is inserted that is there already",
+                        t->id);
 }
 
-/* The object of a table with its columns up to date. */
-static lc_status find_table(replay *r, uint32_t id, lc_table **out)
+/* Into a table that has a row set. */
+static lc_status insert_new(reading *r, lc_table *t, lc_span row)
 {
-    lc_store *s = r->store;
-    if (id >= 1 && id <= LC_ST_COUNT) {
-        *out = s->system[id];
-        return LC_OK;
+    if (LC_UNLIKELY(lc_table_find_equal(t, row) != LC_NO_ROW)) {
+        if (lc_replay_is_about_system(t, row)) return LC_OK;
+        return fail_twice(r, t);
     }
-    lc_table *t = lc_u64map_get(&s->replayed, id);
-    if (!t) {
-        if (!has_table_row(s, id)) return fail(r, "rows of an unknown table %u", id);
-        t = lc_table_create(s, id, LC_SPAN_EMPTY);
-        t->has_row_set = true;
-        t->is_stale = true;
-        lc_u64map_put(&s->replayed, id, t);
-    }
-    *out = t;
-    if (!t->is_stale) return LC_OK;
-    lc_status status = lc_catalog_load_columns(t, r->err);
-    if (status == LC_OK) lc_rows_keep_stamps(&t->rows, true);
+    lc_row_id id;
+    lc_status status = lc_replay_add(t, row, &id, r->err);
+    if (status == LC_OK && t->is_system) lc_replay_learn(t, row, true);
     return status;
 }
 
-static bool is_event_table(const lc_store *s, uint32_t id)
+static lc_status insert_user(reading *r, lc_table *t, lc_span row)
 {
-    return lc_table_find_equal(s->system[LC_ST_EVENT_TABLE], LC_SPAN(&id, sizeof id)) != LC_NO_ROW;
-}
-
-static void remove_row(lc_table *t, lc_row_id id)
-{
-    lc_hash_remove(&t->row_set, lc_row_tag(lc_rows_get(&t->rows, id)), id);
-    lc_rows_hold(&t->rows, id);
-    lc_rows_free(&t->rows, id);
-}
-
-static void remove_all(lc_table *t)
-{
-    lc_hash_deinit(&t->row_set);
-    for (lc_row_id id = lc_rows_next(&t->rows, 0); id != LC_NO_ROW;
-         id = lc_rows_next(&t->rows, id + 1)) {
-        lc_rows_hold(&t->rows, id);
-        lc_rows_free(&t->rows, id);
-    }
-}
-
-/* Does a system row describe a system table? Every database has those rows from its start. */
-static bool is_about_system_table(const lc_table *t, lc_span row)
-{
-    static const uint8_t id_columns[LC_ST_COUNT + 1] = {
-        [LC_ST_SEQUENCE] = 2, [LC_ST_INDEX] = 1, [LC_ST_CONSTRAINT] = 2, [LC_ST_SCHEDULED] = 1};
-    if (!t->is_system || !lc_system_is_schema(t->id)) return false;
-    lc_span id = lc_layout_column(t->layout, row.ptr, id_columns[t->id]);
-    return lc_load_u32(id.ptr) <= LC_FIRST_USER_ID;
-}
-
-static lc_status insert_row(replay *r, lc_table *t, lc_span row)
-{
-    if (LC_UNLIKELY(lc_table_find_equal(t, row) != LC_NO_ROW)) {
-        if (is_about_system_table(t, row)) return LC_OK;
-        return fail(r, "a row of table %u is inserted that is there already", t->id);
-    }
-    lc_row_id id = lc_rows_insert(&t->rows, row);
-    if (id == LC_NO_ROW) return fail(r, "table %u has too many rows", t->id);
-    lc_hash_insert(&t->row_set, lc_row_tag(row), id);
-    if (t->id == LC_ST_COLUMN) {
-        lc_table *described = lc_u64map_get(&r->store->replayed, lc_load_u32(row.ptr));
-        if (described) described->is_stale = true;
-    }
-    return LC_OK;
-}
-
-static lc_status delete_row(replay *r, lc_table *t, lc_span row)
-{
-    lc_row_id id = lc_table_find_equal(t, row);
-    if (id == LC_NO_ROW) return fail(r, "a row of table %u is deleted that is not there", t->id);
-    if (t->id == LC_ST_TABLE) {
-        uint32_t table_id = lc_load_u32(row.ptr);
-        remove_row(t, id);
-        if (!has_table_row(r->store, table_id)) lc_vec_push(&r->dropped, table_id);
+    if (!t->identity) return insert_new(r, t, row);
+    lc_row_id id = lc_index_lookup_row(t->identity, row.ptr);
+    if (id == LC_NO_ROW) return lc_replay_add(t, row, &id, r->err);
+    if (LC_UNLIKELY(lc_span_equal(lc_rows_get(&t->rows, id), row))) return fail_twice(r, t);
+    if (LC_LIKELY(lc_rows_is_touched(&t->rows, id))) {
+        lc_rows_set_touched(&t->rows, id, false);
+        lc_rows_replace(&t->rows, id, row);
         return LC_OK;
     }
-    remove_row(t, id);
-    return LC_OK;
+    /* Two rows with one key: they may be, for a while. */
+    lc_status status = lc_table_use_row_set(t, r->err);
+    return status == LC_OK ? insert_new(r, t, row) : status;
 }
 
-/* ----------------------------------------------------------------- records */
-
-typedef lc_status (*row_function)(replay *r, lc_table *t, lc_span row);
-
-static lc_status read_rows(replay *r, lc_table *t, row_function each)
+static lc_status apply_inserts(reading *r, const lc_replay_inserts *group)
 {
-    for (uint64_t n = read_varint(&r->in); n > 0 && !r->in.failed; n--) {
-        size_t size;
-        lc_span rest = LC_SPAN(r->in.at, (size_t)(r->in.end - r->in.at));
-        lc_status status = lc_layout_validate(t->layout, rest, &size, r->err);
-        if (status != LC_OK) {
-            lc_error_prefix(r->err, "a row of table %u cannot be read: ", t->id);
-            return r->err ? r->err->code = LC_E_CORRUPT : LC_E_CORRUPT;
+    lc_table *t = group->table;
+    const uint8_t *at = group->rows;
+    lc_status status = lc_replay_prepare(t, r->err);
+    for (uint64_t left = group->count; left > 0 && status == LC_OK;) {
+        lc_span rows[LC_REPLAY_BATCH];
+        const uint32_t count = left < LC_REPLAY_BATCH ? (uint32_t)left : LC_REPLAY_BATCH;
+        for (uint32_t n = 0; n < count; n++, at += rows[n - 1].len)
+            rows[n] = LC_SPAN(at, lc_layout_row_size(t->layout, at));
+        lc_replay_expect(t, rows, count);
+        for (uint32_t n = 0; n < count && status == LC_OK; n++) status = insert_user(r, t, rows[n]);
+        left -= count;
+    }
+    return status;
+}
+
+/* Those that wait, into tables below this id. */
+static lc_status apply_inserts_below(reading *r, uint64_t id)
+{
+    lc_status status = LC_OK;
+    const lc_replay *p = r->replay;
+    while (status == LC_OK && r->applied < p->inserts.len &&
+           p->inserts.items[r->applied].table->id < id)
+        status = apply_inserts(r, &p->inserts.items[r->applied++]);
+    return status;
+}
+
+static lc_status read_inserts_of(reading *r, lc_table *t)
+{
+    uint64_t count = read_varint(&r->in);
+    lc_span row;
+    lc_status status = LC_OK;
+    if (t->is_system) {
+        for (uint64_t n = count; n > 0 && status == LC_OK; n--) {
+            status = read_row(r, t, n, &row);
+            if (status == LC_OK) status = insert_new(r, t, row);
         }
-        r->in.at += size;
-        status = each ? each(r, t, LC_SPAN(rest.ptr, size)) : LC_OK;
-        if (status != LC_OK) return status;
-        if (size == 0 && n > 1) return fail(r, "table %u has no columns but many rows", t->id);
+        return status;
     }
-    return LC_OK;
+    const lc_replay_inserts group = {t, r->in.at, count};
+    for (uint64_t n = count; n > 0 && status == LC_OK; n--) status = read_row(r, t, n, &row);
+    if (status == LC_OK && !lc_replay_is_event(r->store, t->id))
+        lc_vec_push(&r->replay->inserts, group);
+    return status;
 }
 
-static lc_status read_inserts(replay *r)
+static lc_status read_inserts(reading *r)
 {
-    for (uint64_t n = read_varint(&r->in); n > 0 && !r->in.failed; n--) {
+    lc_status status = LC_OK;
+    r->last_id = 0;
+    for (uint64_t n = read_varint(&r->in); n > 0 && status == LC_OK; n--) {
+        uint32_t id;
         lc_table *t;
-        lc_status status = find_table(r, lc_read_u32(&r->in), &t);
-        if (status == LC_OK)
-            status = read_rows(r, t, is_event_table(r->store, t->id) ? NULL : insert_row);
-        if (status != LC_OK) return status;
+        status = read_table_id(r, &id);
+        if (status == LC_OK) status = lc_replay_table(r->store, id, &t, r->err);
+        if (status == LC_OK) status = read_inserts_of(r, t);
     }
-    return LC_OK;
+    return status;
 }
 
 /* A new st_column row counts although the one it replaces is deleted only now: learn it before. */
-static lc_status refresh_columns(replay *r)
+static lc_status refresh_columns(reading *r)
 {
+    if (LC_LIKELY(!r->replay->has_stale)) return LC_OK;
+    r->replay->has_stale = false;
     size_t at = 0;
-    for (lc_u64map_slot *slot; (slot = lc_u64map_next(&r->store->replayed, &at));) {
+    for (lc_u64map_slot *slot; (slot = lc_u64map_next(&r->replay->tables, &at));) {
         lc_table *t;
-        lc_status status = find_table(r, (uint32_t)slot->key, &t);
+        lc_status status = lc_replay_table(r->store, (uint32_t)slot->key, &t, r->err);
         if (status != LC_OK) return status;
     }
     return LC_OK;
 }
 
-static lc_status read_deletes(replay *r)
+/* ------------------------------------------------------------------ deletes */
+
+static lc_status delete_now(reading *r, lc_table *t, lc_span row)
 {
-    for (uint64_t n = read_varint(&r->in); n > 0 && !r->in.failed; n--) {
-        uint32_t id = lc_read_u32(&r->in);
-        lc_table *t = lc_u64map_get(&r->store->replayed, id);
-        lc_status status = t && is_dropped(r, id) ? LC_OK : find_table(r, id, &t);
-        if (status == LC_OK) status = read_rows(r, t, is_dropped(r, id) ? NULL : delete_row);
-        if (status != LC_OK) return status;
-    }
+    lc_row_id id = lc_table_find_equal(t, row);
+    if (id == LC_NO_ROW)
+        return lc_error_set(r->err, LC_E_CORRUPT, "a row of table %u is deleted that is not there",
+                            t->id);
+    lc_replay_remove(t, id);
+    if (!t->is_system) return LC_OK;
+    lc_replay_learn(t, row, false);
+    uint32_t table_id = lc_load_u32(row.ptr);
+    if (t->id == LC_ST_TABLE && !lc_replay_has_table(r->store, table_id))
+        lc_vec_push(&r->replay->dropped, table_id);
     return LC_OK;
 }
 
-static lc_status read_truncates(replay *r)
+/* A row of a user table is to go; one that is not there may still come with the inserts. */
+static void doom(reading *r, lc_table *t, lc_span row)
 {
-    for (uint64_t n = read_varint(&r->in); n > 0 && !r->in.failed; n--) {
-        uint32_t id = lc_read_u32(&r->in);
-        lc_table *t;
-        if (is_dropped(r, id)) continue;
-        lc_status status = find_table(r, id, &t);
-        if (status != LC_OK) return status;
-        remove_all(t);
+    lc_row_id id = lc_table_find_equal(t, row);
+    if (LC_UNLIKELY(id == LC_NO_ROW || lc_rows_is_touched(&t->rows, id))) {
+        lc_vec_push(&r->replay->late, row);
+        return;
     }
-    return LC_OK;
+    lc_rows_set_touched(&t->rows, id, true);
+    lc_vec_push(&r->replay->doomed, id);
 }
 
-lc_status lc_store_replay_tx(lc_store *s, lc_span mutations, size_t *consumed, lc_error *err)
+/* After the inserts: what they did not overwrite goes. */
+static lc_status remove_doomed(reading *r, lc_table *t)
 {
-    LC_ASSERT(s->is_replaying);
-    lc_error own = LC_ERROR_INIT;
-    replay r = {.store = s, .err = err ? err : &own};
-    r.in = lc_reader_of(mutations, r.err);
-    lc_status status = read_inserts(&r);
-    if (status == LC_OK) status = refresh_columns(&r);
-    if (status == LC_OK) status = read_deletes(&r);
-    if (status == LC_OK) status = read_truncates(&r);
-    if (status == LC_OK && r.in.failed) {
-        r.err->code = LC_E_CORRUPT;
-        status = LC_E_CORRUPT;
+    lc_replay *p = r->replay;
+    LC_VEC_EACH (id, &p->doomed) {
+        if (!lc_rows_is_touched(&t->rows, *id)) continue;
+        lc_rows_set_touched(&t->rows, *id, false);
+        lc_replay_remove(t, *id);
     }
-    LC_VEC_EACH (id, &r.dropped) {
-        lc_table *t = lc_u64map_remove(&s->replayed, *id);
-        if (t) lc_table_destroy(t);
-    }
-    lc_vec_deinit(&r.dropped);
-    if (consumed) *consumed = (size_t)(r.in.at - mutations.ptr);
-    lc_error_clear(&own);
+    p->doomed.len = 0;
+    lc_status status = LC_OK;
+    for (size_t n = 0; n < p->late.len && status == LC_OK; n++)
+        status = delete_now(r, t, p->late.items[n]);
+    p->late.len = 0;
     return status;
 }
 
-/* --------------------------------------------------------- begin and end */
-
-void lc_store_replay_begin(lc_store *s)
+static lc_status read_deletes_of(reading *r, lc_table *t)
 {
-    LC_ASSERT(!s->in_tx && !s->is_replaying);
-    lc_store_release(s);
-    s->is_replaying = true;
-    lc_system_begin_replay(s);
-}
-
-/* st_event_table rows of tables that are gone. */
-static void remove_orphans(lc_store *s)
-{
-    lc_table *st = s->system[LC_ST_EVENT_TABLE];
-    for (lc_row_id id = lc_rows_next(&st->rows, 0); id != LC_NO_ROW;
-         id = lc_rows_next(&st->rows, id + 1))
-        if (!has_table_row(s, lc_load_u32(lc_rows_get(&st->rows, id).ptr))) remove_row(st, id);
-}
-
-static lc_int128 allocated_of(lc_span row)
-{
-    lc_int128 v;
-    memcpy(&v, row.ptr + row.len - sizeof v, sizeof v);
-    return v;
-}
-
-/* Of several rows for one system sequence the one that got furthest stays. */
-static void remove_stale_sequences(lc_store *s)
-{
-    lc_table *st = s->system[LC_ST_SEQUENCE];
-    lc_row_id best[16];
-    memset(best, 0xff, sizeof best);
-    for (lc_row_id id = lc_rows_next(&st->rows, 0); id != LC_NO_ROW;
-         id = lc_rows_next(&st->rows, id + 1)) {
-        lc_span row = lc_rows_get(&st->rows, id);
-        uint32_t sequence = lc_load_u32(row.ptr);
-        if (sequence >= LC_ARRAY_LEN(best) || !is_about_system_table(st, row)) continue;
-        lc_row_id worse = LC_NO_ROW;
-        if (best[sequence] == LC_NO_ROW) {
-            best[sequence] = id;
-        } else if (allocated_of(row) > allocated_of(lc_rows_get(&st->rows, best[sequence]))) {
-            worse = best[sequence];
-            best[sequence] = id;
-        } else {
-            worse = id;
-        }
-        if (worse != LC_NO_ROW) remove_row(st, worse);
+    lc_status status = lc_replay_prepare(t, r->err);
+    for (uint64_t left = read_varint(&r->in); left > 0 && status == LC_OK;) {
+        lc_span rows[LC_REPLAY_BATCH];
+        uint32_t count = 0;
+        for (; left > 0 && count < LC_REPLAY_BATCH && status == LC_OK; left--)
+            status = read_row(r, t, left, &rows[count++]);
+        if (status != LC_OK) return status;
+        lc_replay_expect(t, rows, count);
+        for (uint32_t n = 0; n < count; n++) doom(r, t, rows[n]);
     }
+    if (status == LC_OK) status = apply_inserts_below(r, (uint64_t)t->id + 1);
+    return status == LC_OK ? remove_doomed(r, t) : status;
 }
 
-/* A user table takes its place in the catalog. */
-static lc_status settle_table(lc_store *s, uint32_t id, lc_error *err)
+/* Of a system table, done at once, or of a table that is gone, which nobody misses. */
+static lc_status read_other_deletes(reading *r, lc_table *t)
 {
-    lc_table *t = lc_u64map_remove(&s->replayed, id);
-    if (!t) return lc_catalog_load_table(s, id, &t, err); /* it never had a row */
-    lc_status status = lc_catalog_load_header(t, err);
-    if (status == LC_OK) status = lc_catalog_load_columns(t, err);
-    if (status == LC_OK) status = lc_catalog_load_objects(t, err);
-    if (status == LC_OK) status = lc_table_finish(t, err);
-    if (status != LC_OK) {
-        lc_table_destroy(t);
-        return status;
+    lc_status status = LC_OK;
+    lc_span row;
+    for (uint64_t n = read_varint(&r->in); n > 0 && status == LC_OK; n--) {
+        status = read_row(r, t, n, &row);
+        if (status == LC_OK && t->is_system) status = delete_now(r, t, row);
     }
-    lc_catalog_add(s, t);
-    return LC_OK;
+    return status;
 }
 
-lc_status lc_store_replay_end(lc_store *s, lc_error *err)
+static lc_status read_deletes(reading *r)
 {
-    LC_ASSERT(s->is_replaying);
-    remove_orphans(s);
-    remove_stale_sequences(s);
-    s->is_replaying = false;
-    lc_status status = lc_system_end_replay(s, err);
-    const lc_rows *rows = &s->system[LC_ST_TABLE]->rows;
-    for (lc_row_id n = lc_rows_next(rows, 0); n != LC_NO_ROW && status == LC_OK;
-         n = lc_rows_next(rows, n + 1)) {
-        uint32_t id = lc_load_u32(lc_rows_get(rows, n).ptr);
-        if (id > LC_ST_COUNT) status = settle_table(s, id, err);
+    lc_status status = LC_OK;
+    r->last_id = 0;
+    for (uint64_t n = read_varint(&r->in); n > 0 && status == LC_OK; n--) {
+        uint32_t id;
+        status = read_table_id(r, &id);
+        if (status == LC_OK) status = apply_inserts_below(r, id);
+        if (status != LC_OK) break;
+        const bool is_gone = is_dropped(r, id);
+        lc_table *t = is_gone ? lc_u64map_get(&r->replay->tables, id) : NULL;
+        if (!t) status = lc_replay_table(r->store, id, &t, r->err);
+        if (status == LC_OK)
+            status = is_gone || t->is_system ? read_other_deletes(r, t) : read_deletes_of(r, t);
     }
+    return status == LC_OK ? apply_inserts_below(r, UINT64_MAX) : status;
+}
+
+static lc_status read_truncates(reading *r)
+{
+    lc_status status = LC_OK;
+    r->last_id = 0;
+    for (uint64_t n = read_varint(&r->in); n > 0 && status == LC_OK; n--) {
+        uint32_t id;
+        lc_table *t;
+        status = read_table_id(r, &id);
+        if (status != LC_OK || is_dropped(r, id)) continue;
+        status = lc_replay_table(r->store, id, &t, r->err);
+        if (status == LC_OK) lc_replay_clear(t);
+    }
+    return status;
+}
+
+/* --------------------------------------------------------------------- door */
+
+lc_status lc_store_replay_tx(lc_store *s, lc_span mutations, size_t *consumed, lc_error *err)
+{
+    lc_replay *p = s->replay;
+    LC_ASSERT(p);
+    lc_error own = LC_ERROR_INIT;
+    reading r = {.store = s, .replay = p, .err = err ? err : &own};
+    r.in = lc_reader_of(mutations, r.err);
+    p->has_records = true;
+    p->inserts.len = p->dropped.len = 0;
+    lc_status status = lc_replay_prepare_system(s, r.err);
+    if (status == LC_OK) status = read_inserts(&r);
+    if (status == LC_OK) status = refresh_columns(&r);
+    if (status == LC_OK) status = read_deletes(&r);
+    if (status == LC_OK) status = read_truncates(&r);
+    if (r.in.failed) status = r.err->code = LC_E_CORRUPT;
+    LC_VEC_EACH (id, &p->dropped) {
+        lc_table *t = lc_u64map_remove(&p->tables, *id);
+        if (t) lc_table_destroy(t);
+    }
+    if (consumed) *consumed = (size_t)(r.in.at - mutations.ptr);
+    lc_error_clear(&own);
     return status;
 }

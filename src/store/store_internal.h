@@ -1,7 +1,8 @@
 /*
  * Inside the store room. Layers, bottom up:
  *
- *   heap.c                       blocks of any size for the bytes of rows that vary in size
+ *   heap.c                       blocks of any size: all memory that grows with rows
+ *   image.c                      frozen images: what the executor must not write over or free
  *   rows.c                       slots in pages: a row's handle is its slot's number
  *   hash.c, btree.c, direct.c    three structures from key to handle; none of them keeps row bytes
  *   key.c, index.c               keys of rows; an index = a key shape over one of the structures
@@ -9,7 +10,9 @@
  *   write.c, sequence.c, read.c  rows in and out
  *   table.c, catalog.c           the objects, and where they are found
  *   system.c, define.c           the st_* tables: bootstrap, rows with a meaning, new tables
- *   delta.c, replay.c            to the log and back
+ *   build.c                      indexes and row sets of many rows at once
+ *   delta.c                      to the log
+ *   replay.c, load.c, restart.c  back from the log, from an image, and what is around both
  */
 #ifndef LC_STORE_INTERNAL_H
 #define LC_STORE_INTERNAL_H
@@ -24,24 +27,73 @@
  * list iff it has a free block. Slabs come from regions of 2 MiB; an empty slab serves any class
  * next. Rows, pages, tree nodes and tables of hashes are all blocks; who frees one says how big it
  * was.
+ *
+ * Empty slabs beyond a reserve lose their memory to the system, those empty for longest first; a
+ * region goes as a whole when no slab of it is in use.
  */
 enum {
     LC_SLAB_SIZE = 64 * 1024,
     LC_HEAP_MAX_BLOCK = 16368, /* a quarter of a slab; larger blocks come from the system */
     LC_HEAP_CLASSES = 38,
+    LC_HEAP_RESERVE = 64, /* empty slabs that keep their memory: 4 MiB */
 };
 typedef struct lc_slab lc_slab;
+typedef struct lc_region lc_region;
 typedef struct lc_heap {
     lc_slab *with_room[LC_HEAP_CLASSES];
-    lc_slab *empty;             /* singly linked through next */
-    uint8_t *fresh, *fresh_end; /* of the newest region: not yet slabs */
-    LC_VEC(void *) regions;
+    lc_slab *empty, *longest_empty; /* both ends of one list */
+    uint32_t empty_count;
+    lc_region *with_absent; /* regions that have slabs without memory */
+    LC_VEC(lc_region *) regions;
+    bool in_small_pages; /* new regions: while an image lives every write may copy a page, and is not
+                          * to wait until a huge page is zeroed (milliseconds on some machines) */
 } lc_heap;
 
 void lc_heap_deinit(lc_heap *h);
 void *lc_heap_alloc(lc_heap *h, size_t size); /* 16-byte aligned */
 void lc_heap_free(lc_heap *h, void *block, size_t size);
 size_t lc_heap_block_size(size_t size); /* what a block of size really takes */
+
+/* ---------------------------------------------------------- frozen images */
+
+/*
+ * Time runs in epochs: each freeze ends one. Pages, and the blocks of rows that vary in size, carry
+ * the epoch they were last written in. An image sees everything written in its epoch or before, so
+ * that must be left alone while the image lives: pages are copied before they change, and blocks
+ * out of use wait in the limbo of the newest image that may read them, then of the one before it.
+ *
+ * Readers walk through tables and pages in order. A page's place is (table id, page number); what
+ * lies before the place a reader has reached is needed no more. Tables left out of images have
+ * places before all others.
+ */
+typedef struct lc_freezer {
+    lc_heap *heap;
+    uint32_t epoch;            /* of what is written now */
+    uint32_t frozen_upto;      /* epoch of the newest living image, 0 = there is none */
+    uint32_t released;         /* images that only wait for their limbo to be emptied */
+    LC_VEC(lc_image *) images; /* oldest first */
+} lc_freezer;
+#define LC_FREEZER_INIT(h) ((lc_freezer){.heap = (h), .epoch = 1})
+
+/* So many blocks of a limbo are freed at once: below 0.1 ms. */
+enum { LC_FREEZER_PIECE = 64 };
+
+/* No image is living any more. */
+void lc_freezer_deinit(lc_freezer *f);
+/* May a living image still read what was last written in this epoch, at this place? */
+bool lc_freezer_needs(const lc_freezer *f, uint32_t epoch, uint64_t place);
+/* Frees a block, now or when no image needs it any more. */
+void lc_freezer_retire(lc_freezer *f, void *block, size_t size, uint32_t epoch, uint64_t place);
+static inline void lc_freezer_free(lc_freezer *f, void *block, size_t size, uint32_t epoch,
+                                   uint64_t place)
+{
+    if (LC_LIKELY(epoch > f->frozen_upto))
+        lc_heap_free(f->heap, block, size);
+    else
+        lc_freezer_retire(f, block, size, epoch, place);
+}
+/* Frees a piece of what waited for images that were released; false when nothing waits any more. */
+bool lc_freezer_tidy(lc_freezer *f);
 
 /* -------------------------------------------------------------------- rows */
 
@@ -60,17 +112,22 @@ typedef uint32_t lc_row_id;
  *   free  on the list that starts at free_head and runs through the first two bytes of the slots;
  *   held  neither: deleted by the transaction in progress, its bytes still wanted.
  * `touched` marks slots that have an entry in the table's lc_tx_rows.
+ *
+ * A page that an image may see is copied before its slots, bits or stamps change. The links of the
+ * list and `epoch` may be written always: readers of images do not look at them.
  */
 typedef struct lc_page_bits {
     uint64_t live;
     uint64_t touched;
 } lc_page_bits;
 typedef struct lc_page {
-    uint32_t live_count;
-    uint32_t used;
+    uint16_t live_count;
+    uint16_t taken; /* live and held slots */
+    uint16_t used;
     uint16_t free_head;
-    bool is_listed; /* in the list of pages with free slots */
+    uint32_t epoch; /* last written in it */
     uint32_t next, prev;
+    bool is_listed;   /* in the list of pages with free slots */
     uint64_t *stamps; /* per slot, when the table keeps stamps; else NULL */
     lc_page_bits bits[];
 } lc_page;
@@ -79,13 +136,15 @@ typedef struct lc_page {
  * block, so whoever knows the old one can go on reading it until it is freed. */
 typedef struct lc_var_row {
     uint8_t *bytes;
-    uint64_t len;
+    uint32_t len;
+    uint32_t epoch; /* the block was written in it */
 } lc_var_row;
 
 typedef struct lc_rows {
-    lc_page **pages;
+    lc_page **pages; /* NULL = given back, its number is free */
     uint32_t page_count;
     uint32_t page_cap;
+    LC_VEC(uint32_t) free_numbers; /* of pages */
     bool is_fixed;
     uint32_t row_size; /* fixed rows */
     uint32_t stride;
@@ -94,6 +153,10 @@ typedef struct lc_rows {
     uint32_t mask;
     uint32_t data_offset; /* of slot 0 in a page */
     uint32_t with_room;   /* first page with free slots, last freed first */
+    uint32_t filling;     /* the page that fresh slots come from */
+    /* One page without rows is kept, so that a row that comes and goes does not cost a page each
+     * time. */
+    uint32_t spare;
     uint64_t count;
     /* Stamps number the rows in order of insertion; only ordered indexes that allow equal keys look
      * at them. */
@@ -101,19 +164,27 @@ typedef struct lc_rows {
     uint64_t next_stamp;
     uint64_t heap_bytes;
     lc_heap *heap;
+    lc_freezer *freezer;
+    uint64_t place; /* of page 0 in images; set by freezing */
 } lc_rows;
 
-void lc_rows_init(lc_rows *r, lc_heap *heap, int32_t fixed_size);
+void lc_rows_init(lc_rows *r, lc_freezer *freezer, int32_t fixed_size);
 void lc_rows_deinit(lc_rows *r);
 /* A live slot holding a copy of row; LC_NO_ROW when the table has as many rows as handles go. */
 lc_row_id lc_rows_insert(lc_rows *r, lc_span row);
+/* So many of count rows of one size, back to back, as went into slots that follow each other:
+ * *first is the first one's handle. 0 as above. */
+uint32_t lc_rows_insert_run(lc_rows *r, const uint8_t *rows, uint32_t count, lc_row_id *first);
 /* live -> held, held -> live, held -> free. */
 void lc_rows_hold(lc_rows *r, lc_row_id id);
 void lc_rows_unhold(lc_rows *r, lc_row_id id);
 void lc_rows_free(lc_rows *r, lc_row_id id);
 /* Overwrites the bytes of a row. Rows of varying size: the old block is now the caller's. */
 void lc_rows_write(lc_rows *r, lc_row_id id, lc_span row);
-void lc_rows_free_block(lc_rows *r, const uint8_t *block, size_t size);
+/* The same where nobody knows the old bytes, no image nor transaction: they are gone. */
+void lc_rows_replace(lc_rows *r, lc_row_id id, lc_span row);
+/* Frees a block that the row had. */
+void lc_rows_free_block(lc_rows *r, lc_row_id id, lc_var_row block);
 void lc_rows_keep_stamps(lc_rows *r, bool keep);
 /* The first live row at or after id, LC_NO_ROW at the end. */
 lc_row_id lc_rows_next(const lc_rows *r, lc_row_id id);
@@ -128,16 +199,25 @@ static inline uint8_t *lc_rows_slot(const lc_rows *r, lc_row_id id)
     return (uint8_t *)r->pages[id >> r->shift] + r->data_offset +
            (size_t)(id & r->mask) * r->stride;
 }
+/* Rows of varying size. */
+static inline lc_var_row *lc_rows_block(const lc_rows *r, lc_row_id id)
+{
+    return (lc_var_row *)lc_rows_slot(r, id);
+}
 static inline lc_span lc_rows_get(const lc_rows *r, lc_row_id id)
 {
-    const uint8_t *slot = lc_rows_slot(r, id);
-    if (r->is_fixed) return LC_SPAN(slot, r->row_size);
-    const lc_var_row *v = (const lc_var_row *)slot;
+    if (r->is_fixed) return LC_SPAN(lc_rows_slot(r, id), r->row_size);
+    const lc_var_row *v = lc_rows_block(r, id);
     return LC_SPAN(v->bytes, v->len);
 }
 static inline uint64_t lc_rows_stamp(const lc_rows *r, lc_row_id id)
 {
     return lc_rows_page(r, id)->stamps[id & r->mask];
+}
+static inline void lc_rows_set_stamp(lc_rows *r, lc_row_id id, uint64_t stamp)
+{
+    lc_rows_page(r, id)->stamps[id & r->mask] = stamp;
+    if (stamp >= r->next_stamp) r->next_stamp = stamp + 1;
 }
 /* For a row about to be changed: its bits lie apart from its bytes, wait for both at once. */
 static inline void lc_rows_expect_change(const lc_rows *r, lc_row_id id)
@@ -183,6 +263,11 @@ void lc_hash_clear(lc_hash *h);  /* empty again, with at most a little memory */
 void lc_hash_reserve(lc_hash *h, uint64_t count);
 void lc_hash_insert(lc_hash *h, uint32_t tag, uint32_t row);
 void lc_hash_remove(lc_hash *h, uint32_t tag, uint32_t row); /* must be there */
+/* The tag will soon be looked for; there are slots. */
+static inline void lc_hash_expect(const lc_hash *h, uint32_t tag)
+{
+    __builtin_prefetch(&h->slots[(uint64_t)tag << h->bits >> 32]);
+}
 static inline uint64_t lc_hash_memory(const lc_hash *h)
 {
     return h->slots ? sizeof(lc_hash_slot) << h->bits : 0;
@@ -214,7 +299,8 @@ static inline uint32_t lc_hash_next(const lc_hash *h, uint32_t tag, uint32_t *at
 
 /*
  * Dense unsigned keys: blocks of 1024 handles, found through an array of blocks that covers
- * [first, first + len). Blocks without a handle have no memory. Only for unique keys.
+ * [first, first + len). Blocks without a handle have no memory, but one of them is kept for the
+ * next key. Only for unique keys.
  * It refuses a key that would leave it mostly empty (see direct.c): then the index moves its pairs
  * to another structure.
  */
@@ -225,6 +311,7 @@ typedef struct lc_direct_block {
 } lc_direct_block;
 typedef struct lc_direct {
     lc_direct_block *blocks;
+    lc_row_id *spare; /* a block without handles, or NULL */
     uint64_t first;
     uint64_t len;
     uint64_t cap;
@@ -236,10 +323,20 @@ typedef struct lc_direct {
 void lc_direct_deinit(lc_direct *d);
 /* False: too sparse, not done; unless forced by someone who knows the keys to come. */
 bool lc_direct_insert(lc_direct *d, uint64_t key, lc_row_id row, bool is_forced);
+/* Are so many keys between min and max dense without a closer look? */
+bool lc_direct_is_dense(uint64_t min, uint64_t max, uint64_t count);
+/* More than 32 bytes a row for blocks in use, or a long array of `len` blocks: not worth it. */
+bool lc_direct_is_sparse(uint64_t blocks, uint64_t len, uint64_t count);
 void lc_direct_remove(lc_direct *d, uint64_t key);
 /* The smallest key >= *key, which is updated; LC_NO_ROW when there is none. */
 lc_row_id lc_direct_seek(const lc_direct *d, uint64_t *key);
 uint64_t lc_direct_memory(const lc_direct *d);
+static inline void lc_direct_expect(const lc_direct *d, uint64_t key)
+{
+    uint64_t at = (key >> LC_DIRECT_SHIFT) - d->first;
+    if (at < d->len && d->blocks[at].rows)
+        __builtin_prefetch(&d->blocks[at].rows[key & (LC_DIRECT_BLOCK - 1)]);
+}
 static inline lc_row_id lc_direct_find(const lc_direct *d, uint64_t key)
 {
     uint64_t at = (key >> LC_DIRECT_SHIFT) - d->first;
@@ -263,6 +360,7 @@ enum { LC_BTREE_FANOUT = 72, LC_BTREE_MAX_WORDS = 4, LC_BTREE_MAX_DEPTH = 16 };
 typedef struct lc_btree_node lc_btree_node;
 typedef struct lc_btree {
     lc_btree_node *root;
+    lc_btree_node *last;   /* leaf */
     const lc_index *index; /* for the bytes behind the heads */
     lc_heap *heap;
     uint32_t words;
@@ -288,6 +386,12 @@ typedef struct lc_btree_cursor {
 
 void lc_btree_deinit(lc_btree *t);
 void lc_btree_insert(lc_btree *t, const lc_btree_key *key, lc_row_id row); /* side AT */
+/* Fills an empty tree in order, with full nodes; the tree is in order after each entry. */
+typedef struct lc_btree_filler {
+    lc_btree *tree;
+    lc_btree_node *last[LC_BTREE_MAX_DEPTH]; /* the last node of each level, leaves first */
+} lc_btree_filler;
+void lc_btree_append(lc_btree_filler *f, const uint64_t *head, lc_row_id row);
 void lc_btree_remove(lc_btree *t, const lc_btree_key *key, lc_row_id row); /* side AT; is there */
 lc_btree_cursor lc_btree_seek(const lc_btree *t, const lc_btree_key *key);
 lc_btree_cursor lc_btree_first(const lc_btree *t);
@@ -393,15 +497,19 @@ struct lc_index {
 };
 
 void lc_index_init_structure(lc_index *i);
+void lc_index_set_structure(lc_index *i, lc_structure s); /* empty */
 void lc_index_deinit_structure(lc_index *i);
+uint64_t lc_index_count(const lc_index *i); /* entries */
+/* Moves what an index holds to an empty one of the same table, if that could hold it like this. */
+bool lc_index_take_over(lc_index *to, lc_index *from);
 void lc_index_clear(lc_index *i);
 void lc_index_add(lc_index *i, lc_row_id id, const uint8_t *row);
 void lc_index_drop(lc_index *i, lc_row_id id, const uint8_t *row);
 /* The row of a unique index whose key equals that of row (which may be elsewhere); LC_NO_ROW. */
 lc_row_id lc_index_lookup_row(const lc_index *i, const uint8_t *row);
-/* Fills an empty index from the table's rows. On a duplicate in a unique index returns the second
- * row, else LC_NO_ROW. */
-lc_row_id lc_index_build(lc_index *i);
+/* The tag a row has in an index that is a hash; its place in one that is a tree. */
+uint32_t lc_index_tag(const lc_index *i, const uint8_t *row);
+lc_btree_key lc_index_tree_key(const lc_index *i, lc_row_id id, const uint8_t *row);
 uint64_t lc_index_memory(const lc_index *i);
 /* Collects the handles of a point or range in key order. */
 typedef LC_VEC(lc_row_id) lc_row_ids;
@@ -421,17 +529,16 @@ lc_span lc_index_tree_bytes(const lc_index *i, lc_row_id id);
 typedef enum lc_tx_state {
     LC_TX_GONE,     /* inserted and deleted again: the entry means nothing any more */
     LC_TX_INSERTED, /* not there before */
-    LC_TX_UPDATED,  /* there before with the bytes `old`, which the entry owns (var) or the tx arena
-                     */
+    LC_TX_UPDATED,  /* there before with the bytes `old`: the entry's (var) or the tx arena's */
     LC_TX_DELETED,  /* held; the slot has the bytes it had before */
 } lc_tx_state;
 typedef struct lc_tx_entry {
-    const uint8_t *old;
-    uint32_t old_len;
+    lc_var_row old;
     lc_row_id row;
-    lc_tx_state state;
+    uint8_t state;     /* lc_tx_state */
     bool is_rewritten; /* UPDATED more than once: may equal its old bytes again */
 } lc_tx_entry;
+_Static_assert(sizeof(lc_tx_entry) == 24, "a million rows in a transaction take 24 MB");
 typedef struct lc_tx_rows {
     LC_VEC(lc_tx_entry) entries;
     lc_hash by_row; /* entry numbers by row, for entries [0, indexed): filled when first needed */
@@ -446,7 +553,7 @@ typedef struct lc_tx_rows {
 bool lc_tx_has_rows(const lc_table *t);
 /* The entry of a row the transaction touched before, else NULL. */
 lc_tx_entry *lc_tx_find(lc_table *t, lc_row_id id);
-void lc_tx_add(lc_table *t, lc_row_id id, lc_tx_state state, const uint8_t *old, size_t old_len);
+void lc_tx_add(lc_table *t, lc_row_id id, lc_tx_state state, lc_var_row old);
 /* Puts the bytes back that an updated row had before the transaction. */
 void lc_tx_restore_bytes(lc_table *t, const lc_tx_entry *e);
 
@@ -488,9 +595,7 @@ struct lc_table {
     lc_store *store;
     uint32_t id;
     bool is_public, is_event, is_system, is_view, is_ephemeral;
-    /* A table without a unique index keeps all its rows in a hash by their bytes; so does every
-     * table while the log is replayed. */
-    bool has_row_set;
+    bool has_row_set; /* a table without a unique index keeps its rows in a hash by their bytes */
     int32_t primary_key;
     lc_layout *layout;
     lc_rows rows;
@@ -514,12 +619,12 @@ struct lc_table {
 struct lc_store {
     bool in_tx;
     bool has_delta;
-    bool is_replaying;
     lc_u64map tables, indexes;
     lc_map tables_by_name, tables_by_alias, indexes_by_name, indexes_by_alias;
     LC_VEC(lc_table *) ordered; /* ascending id */
     lc_table *system[LC_ST_COUNT + 1];
     lc_heap heap;
+    lc_freezer freezer;
     lc_arena arena; /* of the transaction: old bytes, delta; until release */
     LC_VEC(lc_table *) touched;
     LC_VEC(lc_table *) created; /* by the open transaction */
@@ -530,23 +635,28 @@ struct lc_store {
     lc_buf system_row;
     lc_buf probe_key, row_key;
     lc_row_ids picked;
-    lc_u64map replayed; /* user tables that have an object while the log is replayed */
+    struct lc_replay *replay; /* while a log is replayed, else NULL */
 };
 
 /* table.c */
 lc_table *lc_table_create(lc_store *s, uint32_t id, lc_span name);
 void lc_table_destroy(lc_table *t);
-/* Copies names; types must outlive the table (live in its arena or be singletons). */
-void lc_table_set_columns(lc_table *t, const lc_column *columns, uint32_t count);
+/* Copies names; types must outlive the table (live in its arena or be singletons). If the table had
+ * others, its rows get the form that fits, and what finds them is gone. LC_E_CORRUPT when a row is
+ * none of the new type. */
+lc_status lc_table_set_columns(lc_table *t, const lc_column *columns, uint32_t count,
+                               lc_error *err);
 lc_index *lc_table_add_index(lc_table *t, uint32_t id, lc_span name, lc_index_algorithm algorithm,
                              const uint16_t *columns, uint16_t count, bool is_unique);
 void lc_table_drop_indexes(lc_table *t);
+/* Indexes and row set go: nothing finds a row any more. */
+void lc_table_forget_rows(lc_table *t);
 lc_sequence *lc_table_add_sequence(lc_table *t);
 /* After indexes were added: identity, row set and stamps as they must be. Fills empty indexes from
  * the rows. LC_E_CORRUPT when a unique index has duplicates. */
 lc_status lc_table_finish(lc_table *t, lc_error *err);
-/* Back to rows and row set alone, as the log is replayed: no indexes, but stamps. */
-void lc_table_begin_row_set(lc_table *t);
+/* Back to rows and row set alone: no indexes. LC_E_CORRUPT when two rows are equal. */
+lc_status lc_table_use_row_set(lc_table *t, lc_error *err);
 
 /* write.c: one row, without checks; index upkeep and transaction entry included. */
 lc_row_id lc_table_put(lc_table *t, lc_span row);
@@ -559,6 +669,13 @@ static inline uint32_t lc_row_tag(lc_span row)
     return (uint32_t)(lc_hash_bytes(row.ptr, row.len) >> 32);
 }
 
+/* build.c: from all rows at once. */
+/* Fills an empty index. Returns the second of two rows that cannot be in it together (one key in a
+ * unique index, one stamp in another one), else LC_NO_ROW. */
+lc_row_id lc_index_build(lc_index *i);
+/* Fills the row set anew. Returns the second of two equal rows, else LC_NO_ROW. */
+lc_row_id lc_table_build_row_set(lc_table *t);
+
 /* catalog.c */
 void lc_catalog_add(lc_store *s, lc_table *t);
 void lc_catalog_add_indexes(lc_store *s, lc_table *t);
@@ -567,7 +684,10 @@ void lc_catalog_remove(lc_store *s, lc_table *t);
  * sequences. LC_E_CORRUPT when they contradict each other. */
 lc_status lc_catalog_load_header(lc_table *t, lc_error *err);
 lc_status lc_catalog_load_columns(lc_table *t, lc_error *err);
-lc_status lc_catalog_load_objects(lc_table *t, lc_error *err);
+lc_status lc_catalog_load_indexes(lc_table *t, lc_error *err);
+lc_status lc_catalog_load_objects(lc_table *t, lc_error *err); /* indexes and sequences */
+/* Is it the backing table of a view? */
+bool lc_catalog_is_view(const lc_store *s, uint32_t table_id);
 /* All four steps, and into the catalog. */
 lc_status lc_catalog_load_table(lc_store *s, uint32_t id, lc_table **out, lc_error *err);
 
@@ -590,5 +710,60 @@ bool lc_system_find(const lc_store *s, uint32_t table_id, lc_span key, lc_span *
 
 /* delta.c */
 void lc_delta_build(lc_store *s);
+
+/* ----------------------------------------------------------------- restart */
+
+/*
+ * While an image is loaded and a log replayed, a user table is its rows and one thing that finds
+ * them: an index over the columns of its unique index with the lowest id (identity, always a direct
+ * array or a hash) or, if it has none, the row set. It is made when first needed and forgotten when
+ * rows of st_column, st_index or st_constraint say something new about the table. System tables
+ * have row sets: what the log says about themselves may contradict for a while.
+ */
+typedef struct lc_replay_inserts {
+    lc_table *table;
+    const uint8_t *rows; /* back to back, valid */
+    uint64_t count;
+} lc_replay_inserts;
+typedef struct lc_replay {
+    lc_u64map tables;    /* user tables that have an object */
+    bool has_stale;      /* one of them has is_stale */
+    bool has_image;      /* its first chunk took away the bootstrap rows */
+    bool lacks_row_sets; /* of system tables, while their chunks come */
+    bool has_records;
+    uint32_t chunk_table; /* of the chunk before */
+    /* Of one record: */
+    LC_VEC(uint32_t) dropped;          /* tables */
+    LC_VEC(lc_replay_inserts) inserts; /* into user tables, ascending table id */
+    lc_row_ids doomed;                 /* rows of one table that it deletes; they are touched */
+    LC_VEC(lc_span) late;              /* deleted rows that were not there before its inserts */
+} lc_replay;
+
+/* restart.c */
+void lc_replay_destroy(lc_replay *r);
+/* Is there an st_table row with this id? */
+bool lc_replay_has_table(const lc_store *s, uint32_t id);
+/* The object of a table with its columns up to date. */
+lc_status lc_replay_table(lc_store *s, uint32_t id, lc_table **out, lc_error *err);
+/* Sees to it that the rows of a user table can be found. */
+lc_status lc_replay_prepare(lc_table *t, lc_error *err);
+/* The unique index that would find its rows (an object without rows, no longer the table's); NULL
+ * when there is none. Stamps are kept from now on iff some index needs them. */
+const lc_index *lc_replay_identity(lc_table *t);
+bool lc_replay_is_event(const lc_store *s, uint32_t table_id);
+/* The equals of so many rows will be looked for: waits for the memory of all of them at once. */
+enum { LC_REPLAY_BATCH = 32 };
+void lc_replay_expect(const lc_table *t, const lc_span *rows, uint32_t count);
+/* One row of a table whose rows can be found. */
+lc_status lc_replay_add(lc_table *t, lc_span row, lc_row_id *id, lc_error *err);
+void lc_replay_remove(lc_table *t, lc_row_id id);
+void lc_replay_clear(lc_table *t);
+/* Before the first chunk of an image; and after those of system tables. */
+void lc_replay_clear_system(lc_store *s);
+lc_status lc_replay_prepare_system(lc_store *s, lc_error *err);
+/* A row of a system table comes or goes: what that means for objects of other tables. */
+void lc_replay_learn(const lc_table *st, lc_span row, bool is_new);
+/* Does a system row describe a system table? Every database has those rows from its start. */
+bool lc_replay_is_about_system(const lc_table *st, lc_span row);
 
 #endif

@@ -231,7 +231,7 @@ static void create_tables(lc_store *s)
             columns[c] =
                 (lc_column){name, name, make_type(&t->arena, st_tables[id - 1].columns[c].type)};
         }
-        lc_table_set_columns(t, columns, count);
+        lc_table_set_columns(t, columns, count, NULL);
         s->system[id] = t;
     }
 }
@@ -361,7 +361,11 @@ void lc_system_bootstrap(lc_store *s)
 
 void lc_system_begin_replay(lc_store *s)
 {
-    for (uint32_t id = 1; id <= LC_ST_COUNT; id++) lc_table_begin_row_set(s->system[id]);
+    for (uint32_t id = 1; id <= LC_ST_COUNT; id++) {
+        lc_table *t = s->system[id];
+        if (lc_table_use_row_set(t, NULL) != LC_OK) LC_BUG("system table %u is no set", id);
+        lc_rows_keep_stamps(&t->rows, true); /* of two rows for one column the newer counts */
+    }
 }
 
 lc_status lc_system_end_replay(lc_store *s, lc_error *err)

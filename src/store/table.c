@@ -21,6 +21,13 @@ void lc_table_drop_indexes(lc_table *t)
     t->identity = NULL;
 }
 
+void lc_table_forget_rows(lc_table *t)
+{
+    lc_table_drop_indexes(t);
+    lc_hash_deinit(&t->row_set);
+    t->has_row_set = false;
+}
+
 void lc_table_destroy(lc_table *t)
 {
     lc_table_drop_indexes(t);
@@ -40,18 +47,25 @@ void lc_table_destroy(lc_table *t)
 static void convert_rows(lc_table *t)
 {
     lc_rows old = t->rows;
-    lc_rows_init(&t->rows, old.heap, lc_layout_fixed_size(t->layout));
+    lc_rows_init(&t->rows, old.freezer, lc_layout_fixed_size(t->layout));
     lc_rows_keep_stamps(&t->rows, old.keeps_stamps);
-    lc_hash_deinit(&t->row_set);
-    for (lc_row_id id = lc_rows_next(&old, 0); id != LC_NO_ROW; id = lc_rows_next(&old, id + 1)) {
-        lc_span row = lc_rows_get(&old, id);
-        lc_row_id copy = lc_rows_insert(&t->rows, row);
-        if (t->has_row_set) lc_hash_insert(&t->row_set, lc_row_tag(row), copy);
-    }
+    for (lc_row_id id = lc_rows_next(&old, 0); id != LC_NO_ROW; id = lc_rows_next(&old, id + 1))
+        lc_rows_insert(&t->rows, lc_rows_get(&old, id));
     lc_rows_deinit(&old);
 }
 
-void lc_table_set_columns(lc_table *t, const lc_column *columns, uint32_t count)
+static bool rows_fit(const lc_table *t, const lc_layout *layout)
+{
+    const lc_rows *rows = &t->rows;
+    for (lc_row_id id = lc_rows_next(rows, 0); id != LC_NO_ROW; id = lc_rows_next(rows, id + 1)) {
+        lc_span row = lc_rows_get(rows, id);
+        size_t size;
+        if (lc_layout_validate(layout, row, &size, NULL) != LC_OK || size != row.len) return false;
+    }
+    return true;
+}
+
+lc_status lc_table_set_columns(lc_table *t, const lc_column *columns, uint32_t count, lc_error *err)
 {
     lc_type_member *members = lc_arena_alloc(&t->arena, (count + 1) * sizeof *members);
     t->columns = lc_arena_alloc(&t->arena, (count + 1) * sizeof *t->columns);
@@ -63,15 +77,26 @@ void lc_table_set_columns(lc_table *t, const lc_column *columns, uint32_t count)
         to->type = columns[c].type;
         members[c] = (lc_type_member){to->name, to->type};
     }
-    t->row_type = lc_type_new_product(&t->arena, members, count);
+    const lc_type *row_type = lc_type_new_product(&t->arena, members, count);
+    if (t->layout && lc_type_equal(row_type, t->row_type)) return LC_OK;
 
     lc_layout *old = t->layout;
-    t->layout = lc_layout_create(t->row_type, NULL);
-    if (!old)
-        lc_rows_init(&t->rows, &t->store->heap, lc_layout_fixed_size(t->layout));
-    else if (lc_layout_fixed_size(old) != lc_layout_fixed_size(t->layout))
-        convert_rows(t);
-    if (old) lc_layout_destroy(old);
+    lc_layout *layout = lc_layout_create(row_type, NULL);
+    if (old && !rows_fit(t, layout)) {
+        lc_layout_destroy(layout);
+        return lc_error_set(err, LC_E_CORRUPT, "table %u: a row of it does not fit its new columns",
+                            t->id);
+    }
+    t->row_type = row_type;
+    t->layout = layout;
+    if (!old) {
+        lc_rows_init(&t->rows, &t->store->freezer, lc_layout_fixed_size(layout));
+        return LC_OK;
+    }
+    lc_table_forget_rows(t);
+    if (lc_layout_fixed_size(old) != lc_layout_fixed_size(layout)) convert_rows(t);
+    lc_layout_destroy(old);
+    return LC_OK;
 }
 
 lc_index *lc_table_add_index(lc_table *t, uint32_t id, lc_span name, lc_index_algorithm algorithm,
@@ -104,13 +129,21 @@ lc_sequence *lc_table_add_sequence(lc_table *t)
     return q;
 }
 
-static void fill_row_set(lc_table *t)
+static lc_status build_index(lc_index *i, lc_error *err)
 {
-    const lc_rows *rows = &t->rows;
-    lc_hash_deinit(&t->row_set);
-    lc_hash_reserve(&t->row_set, rows->count);
-    for (lc_row_id id = lc_rows_next(rows, 0); id != LC_NO_ROW; id = lc_rows_next(rows, id + 1))
-        lc_hash_insert(&t->row_set, lc_row_tag(lc_rows_get(rows, id)), id);
+    if (lc_index_count(i) == i->table->rows.count || lc_index_build(i) == LC_NO_ROW) return LC_OK;
+    return lc_error_set(err, LC_E_CORRUPT,
+                        "table '" LC_SPAN_FMT "' has two rows with one %s in %sindex '" LC_SPAN_FMT
+                        "'",
+                        LC_SPAN_ARG(i->table->name), i->is_unique ? "key" : "place",
+                        i->is_unique ? "unique " : "", LC_SPAN_ARG(i->name));
+}
+
+static lc_status build_row_set(lc_table *t, lc_error *err)
+{
+    t->has_row_set = true;
+    if (lc_table_build_row_set(t) == LC_NO_ROW) return LC_OK;
+    return lc_error_set(err, LC_E_CORRUPT, "table %u has two equal rows", t->id);
 }
 
 lc_status lc_table_finish(lc_table *t, lc_error *err)
@@ -124,27 +157,19 @@ lc_status lc_table_finish(lc_table *t, lc_error *err)
     lc_rows_keep_stamps(&t->rows, needs_stamps);
 
     for (uint32_t i = 0; i < t->index_count; i++) {
-        if (lc_index_build(t->indexes[i]) != LC_NO_ROW)
-            return lc_error_set(err, LC_E_CORRUPT,
-                                "table '" LC_SPAN_FMT "' has two rows with one key in unique "
-                                "index '" LC_SPAN_FMT "'",
-                                LC_SPAN_ARG(t->name), LC_SPAN_ARG(t->indexes[i]->name));
+        lc_status status = build_index(t->indexes[i], err);
+        if (status != LC_OK) return status;
     }
-    bool had_row_set = t->has_row_set;
-    t->has_row_set = !t->identity;
-    if (!t->has_row_set)
-        lc_hash_deinit(&t->row_set);
-    else if (!had_row_set)
-        fill_row_set(t);
+    if (!t->identity) return t->has_row_set ? LC_OK : build_row_set(t, err);
+    lc_hash_deinit(&t->row_set);
+    t->has_row_set = false;
     return LC_OK;
 }
 
-void lc_table_begin_row_set(lc_table *t)
+lc_status lc_table_use_row_set(lc_table *t, lc_error *err)
 {
     lc_table_drop_indexes(t);
-    if (!t->has_row_set) fill_row_set(t);
-    t->has_row_set = true;
-    lc_rows_keep_stamps(&t->rows, true);
+    return t->has_row_set ? LC_OK : build_row_set(t, err);
 }
 
 /* -------------------------------------------------------------------- door */

@@ -3,7 +3,7 @@
 
 enum {
     LINEAR_ENTRIES = 8,       /* up to so many entries are searched one by one */
-    KEPT_ENTRIES = 64 * 1024, /* capacity that survives a transaction */
+    KEPT_ENTRIES = 16 * 1024, /* capacity that survives a transaction */
 };
 
 static uint32_t entry_tag(lc_row_id id)
@@ -43,7 +43,7 @@ lc_tx_entry *lc_tx_find(lc_table *t, lc_row_id id)
     return find_indexed(tx, id);
 }
 
-void lc_tx_add(lc_table *t, lc_row_id id, lc_tx_state state, const uint8_t *old, size_t old_len)
+void lc_tx_add(lc_table *t, lc_row_id id, lc_tx_state state, lc_var_row old)
 {
     lc_tx_rows *tx = &t->tx;
     if (!tx->is_listed) {
@@ -51,9 +51,7 @@ void lc_tx_add(lc_table *t, lc_row_id id, lc_tx_state state, const uint8_t *old,
         lc_vec_push(&t->store->touched, t);
     }
     lc_rows_set_touched(&t->rows, id, true);
-    lc_vec_push(
-        &tx->entries,
-        ((lc_tx_entry){.old = old, .old_len = (uint32_t)old_len, .row = id, .state = state}));
+    lc_vec_push(&tx->entries, ((lc_tx_entry){.old = old, .row = id, .state = (uint8_t)state}));
     tx->inserted += state == LC_TX_INSERTED;
     tx->updated += state == LC_TX_UPDATED;
     tx->deleted += state == LC_TX_DELETED;
@@ -73,13 +71,12 @@ static void forget_entries(lc_table *t)
 void lc_tx_restore_bytes(lc_table *t, const lc_tx_entry *e)
 {
     lc_rows *rows = &t->rows;
-    lc_span now = lc_rows_get(rows, e->row);
     if (rows->is_fixed) {
-        memcpy((uint8_t *)now.ptr, e->old, rows->row_size);
+        memcpy(lc_rows_slot(rows, e->row), e->old.bytes, rows->row_size);
     } else {
-        lc_var_row *v = (lc_var_row *)lc_rows_slot(rows, e->row);
-        lc_rows_free_block(rows, v->bytes, v->len);
-        *v = (lc_var_row){(uint8_t *)e->old, e->old_len};
+        lc_var_row *v = lc_rows_block(rows, e->row);
+        lc_rows_free_block(rows, e->row, *v);
+        *v = e->old;
     }
 }
 
@@ -132,7 +129,7 @@ static void release_rows(lc_table *t)
         if (e->state == LC_TX_DELETED || (e->state == LC_TX_INSERTED && t->is_event))
             lc_rows_free(rows, e->row);
         else if (e->state == LC_TX_UPDATED && !rows->is_fixed)
-            lc_rows_free_block(rows, e->old, e->old_len);
+            lc_rows_free_block(rows, e->row, e->old);
     }
     forget_entries(t);
 }
@@ -147,6 +144,7 @@ void lc_store_release(lc_store *s)
     s->touched.len = 0;
     s->delta = (lc_delta){0};
     lc_arena_reset(&s->arena);
+    lc_freezer_tidy(&s->freezer);
 }
 
 /* ---------------------------------------------------------------- rollback */
@@ -164,7 +162,7 @@ static void take_away(lc_table *t)
         if (t->has_row_set) lc_hash_remove(&t->row_set, lc_row_tag(now), e->row);
         for (uint32_t i = 0; i < t->index_count; i++) {
             lc_index *index = t->indexes[i];
-            if (e->state == LC_TX_INSERTED || !lc_key_same_columns(index, now.ptr, e->old))
+            if (e->state == LC_TX_INSERTED || !lc_key_same_columns(index, now.ptr, e->old.bytes))
                 lc_index_drop(index, e->row, now.ptr);
         }
         if (e->state == LC_TX_INSERTED) {
@@ -183,8 +181,9 @@ static void put_back(lc_table *t)
         if (e->state != LC_TX_UPDATED && e->state != LC_TX_DELETED) continue;
         for (uint32_t i = 0; i < t->index_count; i++) {
             lc_index *index = t->indexes[i];
-            index->is_moving = e->state == LC_TX_DELETED ||
-                               !lc_key_same_columns(index, lc_rows_get(rows, e->row).ptr, e->old);
+            index->is_moving =
+                e->state == LC_TX_DELETED ||
+                !lc_key_same_columns(index, lc_rows_get(rows, e->row).ptr, e->old.bytes);
         }
         if (e->state == LC_TX_DELETED)
             lc_rows_unhold(rows, e->row);

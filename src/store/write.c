@@ -7,7 +7,7 @@ lc_row_id lc_table_put(lc_table *t, lc_span row)
 {
     lc_row_id id = lc_rows_insert(&t->rows, row);
     if (LC_UNLIKELY(id == LC_NO_ROW)) return id;
-    lc_tx_add(t, id, LC_TX_INSERTED, NULL, 0);
+    lc_tx_add(t, id, LC_TX_INSERTED, (lc_var_row){0});
     if (t->has_row_set) lc_hash_insert(&t->row_set, lc_row_tag(row), id);
     for (uint32_t i = 0; i < t->index_count; i++) lc_index_add(t->indexes[i], id, row.ptr);
     return id;
@@ -19,7 +19,7 @@ static void take_slot(lc_table *t, lc_row_id id)
     lc_tx_entry *e = lc_tx_find(t, id);
     if (!e) {
         lc_rows_hold(&t->rows, id);
-        lc_tx_add(t, id, LC_TX_DELETED, NULL, 0);
+        lc_tx_add(t, id, LC_TX_DELETED, (lc_var_row){0});
     } else if (e->state == LC_TX_INSERTED) {
         e->state = LC_TX_GONE;
         t->tx.inserted--;
@@ -29,7 +29,7 @@ static void take_slot(lc_table *t, lc_row_id id)
     } else {
         lc_tx_restore_bytes(t, e);
         e->state = LC_TX_DELETED;
-        e->old = NULL;
+        e->old = (lc_var_row){0};
         t->tx.updated--;
         t->tx.deleted++;
         lc_rows_hold(&t->rows, id);
@@ -49,17 +49,21 @@ void lc_table_take(lc_table *t, lc_row_id id)
 static void replace_bytes(lc_table *t, lc_row_id id, lc_span row)
 {
     lc_rows *rows = &t->rows;
-    lc_span old = lc_rows_get(rows, id);
     lc_tx_entry *e = lc_tx_find(t, id);
+    lc_var_row old = {0};
+    if (!rows->is_fixed) {
+        old = *lc_rows_block(rows, id);
+    } else if (!e) {
+        old.bytes = (uint8_t *)lc_arena_copy(&t->store->arena, lc_rows_get(rows, id)).ptr;
+        old.len = rows->row_size;
+    }
+    lc_rows_write(rows, id, row);
     if (!e) {
-        if (rows->is_fixed) old = lc_arena_copy(&t->store->arena, old);
-        lc_rows_write(rows, id, row);
-        lc_tx_add(t, id, LC_TX_UPDATED, old.ptr, old.len);
+        lc_tx_add(t, id, LC_TX_UPDATED, old);
         return;
     }
     e->is_rewritten = true;
-    lc_rows_write(rows, id, row);
-    if (!rows->is_fixed) lc_rows_free_block(rows, old.ptr, old.len);
+    if (!rows->is_fixed) lc_rows_free_block(rows, id, old);
 }
 
 void lc_table_overwrite(lc_table *t, lc_row_id id, lc_span row)
@@ -324,11 +328,14 @@ uint64_t lc_table_clear(lc_table *t)
     return count;
 }
 
+enum { KEPT_PICKED = 64 * 1024 }; /* handles, between two deletions */
 static uint32_t take_picked(lc_table *t)
 {
-    const lc_row_ids *picked = &t->store->picked;
-    for (size_t n = 0; n < picked->len; n++) lc_table_take(t, picked->items[n]);
-    return (uint32_t)picked->len;
+    lc_row_ids *picked = &t->store->picked;
+    const uint32_t count = (uint32_t)picked->len;
+    for (uint32_t n = 0; n < count; n++) lc_table_take(t, picked->items[n]);
+    if (picked->cap > KEPT_PICKED) lc_vec_deinit(picked);
+    return count;
 }
 
 lc_errno lc_index_delete_point(lc_index *i, lc_span key, uint32_t *deleted, lc_error *err)

@@ -114,7 +114,8 @@ def wrong_usage(home):
                   ["sql", "db", "q", "--confirmed", "yes"], ["subscribe", "db", "q", "-n", "-1"],
                   ["subscribe", "db", "q", "-t", "soon"], ["publish", "a", "b"], ["publish", "a", "-b", "x", "-p", "y"],
                   ["publish", "a", "--delete-data=perhaps"], ["rename", "db"], ["login", "now"], ["server", "stop"],
-                  ["start", "--listen-addr", "x"], ["start", "--io-threads", "0"], ["start", "--serve", "/x/=/nonexistent"]):
+                  ["start", "--listen-addr", "x"], ["start", "--io-threads", "0"], ["start", "--durability", "maybe"],
+                  ["start", "--serve", "/x/=/nonexistent"]):
         home.fails(*words, code=2, server=False)
     for words in (["call", "--frob"], ["sql", "db", "q", "--confirmed"]):
         done = home.run(*words, server=False)
@@ -496,6 +497,9 @@ def databases(home):
     other = home.other()
     other.ok("login")
     other.fails("delete", "renamed", "-y", says="403 Forbidden")
+    other.fails("restart", "renamed", says="restart database")
+    equal(home.ok("restart", "renamed"), f"Database {made} is open again.\n")
+    home.fails("restart", "nosuch", says="nosuch")
     equal(home.ok("delete", "renamed", stdin=" YES \n"), question)
     equal(home.ok("delete", bare, "--yes"), "Skipping confirmation due to --yes\n")
     equal(json.loads(home.ok("list", "--json")), [])

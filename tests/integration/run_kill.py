@@ -7,13 +7,18 @@ seq twice or beyond what was sent, a client's transfers without a gap, and the r
 that the server never saw end cleaned up. First by kill -9, then by SIGTERM and SIGINT (exit code 0),
 then HTTP calls with kill -9.
 
-run_kill.py [ROUNDS]: rounds of kill -9 over WebSocket (default 20).
+Then the same with small segments, snapshots every moment and a short memory: kill -9 at random moments, among
+them while a snapshot is being written, and while an old segment is being packed; from time to time the newest
+snapshot is damaged before the restart.
+
+run_kill.py [ROUNDS]: rounds of kill -9 over WebSocket (default 20), and as many with snapshots.
 """
 import http.client
 import json
 import os
 import random
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -29,8 +34,18 @@ from wire import Http, compile_module
 ACCOUNTS = 50
 BALANCE = 1_000_000
 CLIENTS_PER_ROUND = 1000  # numbers set apart for one round
+BUSY = """[logs]
+level = "info"
+[commitlog]
+max-segment-size = 65536
+[snapshots]
+log-bytes = 262144
+[retention]
+keep = "1s"
+"""
 
 passed = failed = 0
+caught = {}  # folder -> ends in the middle of writing a file aside in it
 
 
 def check(what, is_good, detail=""):
@@ -117,14 +132,59 @@ def read_outcomes(path):
     return sent, confirmed
 
 
-def socket_round(bank, loader, number, sig, rng):
+def at_random(bank, rng):
+    time.sleep(0.05 + rng.random() * 0.8)
+
+
+class Folder:
+    """The files of the only database."""
+
+    def __init__(self, server):
+        replicas = os.path.join(server.data, "node/replicas")
+        self.path = os.path.join(replicas, os.listdir(replicas)[0])
+
+    def names(self, folder, suffix):
+        try:
+            return sorted(n for n in os.listdir(os.path.join(self.path, folder)) if n.endswith(suffix))
+        except FileNotFoundError:
+            return []
+
+    def damage_newest(self, rng):
+        """Flips a bit of the newest snapshot; its name, None when there are less than two."""
+        names = self.names("snapshots", ".lcsnap")
+        if len(names) < 2:
+            return None
+        with open(os.path.join(self.path, "snapshots", names[-1]), "r+b") as f:
+            at = rng.randrange(36, os.fstat(f.fileno()).st_size)  # behind the header
+            f.seek(at)
+            byte = f.read(1)[0]
+            f.seek(at)
+            f.write(bytes([byte ^ 1 << rng.randrange(8)]))
+        return names[-1]
+
+
+def while_writing(folder):
+    """A moment when a file of that folder is being written aside."""
+    def wait(bank, rng):
+        at_random(bank, rng)
+        files = Folder(bank.server)
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            if files.names(folder, ".tmp"):
+                caught[folder] = caught.get(folder, 0) + 1
+                return
+    return wait
+
+
+def socket_round(bank, loader, number, sig, rng, moment=at_random, between=None):
+    """moment: waits for the time to end it; between: what happens until the restart, gives its check."""
     what = f"round {number} ({signal.Signals(sig).name})"
     first = number * CLIENTS_PER_ROUND
     out = os.path.join(bank.server.data, "outcomes")
     connections, in_flight = rng.choice([(1, 1), (4, 16), (16, 64), (40, 8), (64, 40)])
     load = subprocess.Popen([loader, str(bank.server.port), "ledger", str(connections), str(in_flight), str(ACCOUNTS),
                              str(first), "60000", out], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(0.05 + rng.random() * 0.8)
+    moment(bank, rng)
     started = time.monotonic()
     code = bank.server.stop(sig)
     took = time.monotonic() - started
@@ -133,8 +193,11 @@ def socket_round(bank, loader, number, sig, rng):
     if sig != signal.SIGKILL:
         check(f"{what}: exit code 0", code == 0, f"{code} {bank.server.log_text()[-1500:]}")
         check(f"{what}: leaves soon", took < 10, f"{took:.1f} s")
+    check_more = between(bank, what, rng) if between else None
     if load.returncode != 0 or not bank.restart(what):
         return
+    if check_more:
+        check_more()
     sent, confirmed = read_outcomes(out)
     there = bank.examine(what, first, sent, confirmed)
     bank.check_no_gap(what, there)
@@ -178,6 +241,51 @@ def http_round(bank, number, rng):
     print(f"{what}: {sum(map(len, confirmed.values()))} confirmed", flush=True)
 
 
+def damage_snapshot(bank, what, rng):
+    files = Folder(bank.server)
+    name = files.damage_newest(rng)
+    log_from = len(bank.server.log_text())
+
+    def check_damage():
+        log = bank.server.log_text()[log_from:]
+        check(f"{what}: the damaged snapshot is set aside, with a warning",
+              name is None or name + ".invalid" in files.names("snapshots", ".invalid")
+              and re.search(rf"WARN.*{name}", log), (name, files.names("snapshots", ""), log[-800:]))
+    return check_damage
+
+
+def busy_rounds(loader, rounds, rng):
+    """With snapshots, packing and removal going on all the time."""
+    data = tempfile.mkdtemp(prefix="lightcone-test-")
+    os.mkdir(os.path.join(data, "node"))
+    with open(os.path.join(data, "node/config.toml"), "w") as f:
+        f.write(BUSY)
+    server = Server(data=data)
+    try:
+        bank = Bank(server)
+        moments = [at_random, while_writing("snapshots"), while_writing("clog")]
+        for number in range(1, rounds + 1):
+            socket_round(bank, loader, number, signal.SIGKILL if number % 7 else signal.SIGTERM, rng,
+                         moments[number % 3], damage_snapshot if number % 4 == 0 else None)
+            if not server.is_alive():
+                return
+        time.sleep(2)  # what is kept for a second is old now, and the next snapshot removes it
+        socket_round(bank, loader, rounds + 1, signal.SIGKILL, rng, lambda *_: time.sleep(2))
+        files = Folder(server)
+        print(f"caught while writing: {caught}", flush=True)
+        check("some ends came while a snapshot was written", rounds < 6 or caught.get("snapshots"), caught)
+        check("snapshots are there", files.names("snapshots", ".lcsnap"), files.names("snapshots", ""))
+        check("the log was pruned", files.names("clog", ".stdb.log")[0] != "0" * 20 + ".stdb.log",
+              files.names("clog", "")[:5])
+        check("old snapshots go", len(files.names("snapshots", ".lcsnap")) < rounds, files.names("snapshots", ""))
+        check("the last end", server.is_alive() and server.stop() == 0, server.log_text()[-1500:])
+    finally:
+        if failed:
+            print(server.log_text()[-3000:])
+        server.close()
+        shutil.rmtree(data, ignore_errors=True)
+
+
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     seed = int(os.environ.get("SEED", random.randrange(1 << 30)))
@@ -204,6 +312,7 @@ def main():
             if failed:
                 print(server.log_text()[-3000:])
             server.close()
+        busy_rounds(loader, rounds, rng)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

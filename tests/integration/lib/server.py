@@ -15,8 +15,9 @@ BINARY = os.environ.get("LIGHTCONE", os.path.join(ROOT, "build/release/lightcone
 class Server:
     """A server process. `data` is kept across restarts and removed by close()."""
 
-    def __init__(self, *options, data=None):
+    def __init__(self, *options, data=None, environment=None):
         self.options = list(options)
+        self.environment = environment or {}
         self.data = data or tempfile.mkdtemp(prefix="lightcone-test-")
         self.port = 0
         self.process = None
@@ -25,7 +26,7 @@ class Server:
     def start(self):
         self.log = open(os.path.join(self.data, "server.log"), "ab")
         # The engine catches faults of modules in a signal handler and allocates there: its affair.
-        environment = {"TSAN_OPTIONS": "report_signal_unsafe=0", **os.environ}
+        environment = {"TSAN_OPTIONS": "report_signal_unsafe=0", **os.environ, **self.environment}
         self.process = subprocess.Popen(
             [BINARY, "start", "--listen-addr", f"127.0.0.1:{self.port}", "--data-dir", self.data + "/node",
              "--jwt-key-dir", self.data + "/node/keys",

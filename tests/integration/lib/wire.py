@@ -34,6 +34,7 @@ class Http:
     def __init__(self, url):
         self.url = url
         self.token = None
+        self.identity = None
 
     def request(self, method, path, body=None, headers=None, timeout=60):
         """(status, body)"""
@@ -51,7 +52,8 @@ class Http:
     def sign_in(self):
         status, body = self.request("POST", "/v1/identity")
         assert status == 200, (status, body)
-        self.token = json.loads(body)["token"]
+        answer = json.loads(body)
+        self.token, self.identity = answer["token"], answer["identity"]
 
     def publish(self, name, wasm, query="", timeout=120):
         return self.request("PUT", f"/v1/database/{name}{query}", wasm, {"Content-Type": "application/wasm"}, timeout)

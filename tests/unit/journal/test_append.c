@@ -136,7 +136,7 @@ LC_TEST(segments_end_at_the_commit_that_fills_them)
 
     lc_segment_list list = {0};
     lc_error err = LC_ERROR_INIT;
-    assert_ok(lc_segment_find(&d.disk, TEST_FOLDER, &list, &err), &err);
+    assert_ok(lc_segment_find(&d.disk, TEST_FOLDER, "log", &list, &err), &err);
     /* 8 commits of 1026 bytes fill a segment; 70 of them, then one that fills its own. */
     assert_int_equal(list.len, 10);
     for (size_t i = 0; i < 9; i++) {
@@ -161,9 +161,6 @@ LC_TEST(segments_end_at_the_commit_that_fills_them)
         test_log_check(&l);
         test_log_end(&l);
     }
-    o.replay_from = offset + 1;
-    assert_int_equal(test_log_open(&l, &d, &o), LC_E_CORRUPT);
-    test_log_end(&l);
     memory_disk_deinit(&d);
 }
 

@@ -58,8 +58,8 @@ static uint64_t outcome(memory_disk *d)
         test_log_end(&l);
         lc_segment_list a = {0}, b = {0};
         lc_error err = LC_ERROR_INIT;
-        assert_ok(lc_segment_find(&d->disk, TEST_FOLDER, &a, &err), &err);
-        assert_ok(lc_segment_find(&before.disk, TEST_FOLDER, &b, &err), &err);
+        assert_ok(lc_segment_find(&d->disk, TEST_FOLDER, "log", &a, &err), &err);
+        assert_ok(lc_segment_find(&before.disk, TEST_FOLDER, "log", &b, &err), &err);
         assert_int_equal(a.len, b.len);
         for (size_t i = 0; i < a.len; i++) {
             char *path = lc_segment_path(TEST_FOLDER, a.items[i], "log");
@@ -236,7 +236,7 @@ LC_TEST(every_byte_changed_in_several_segments)
     test_log_end(&l);
     lc_segment_list list = {0};
     lc_error err = LC_ERROR_INIT;
-    assert_ok(lc_segment_find(&base.disk, TEST_FOLDER, &list, &err), &err);
+    assert_ok(lc_segment_find(&base.disk, TEST_FOLDER, "log", &list, &err), &err);
     assert_int_equal(list.len, 3);
     for (size_t s = 0; s < list.len; s++) {
         char *path = lc_segment_path(TEST_FOLDER, list.items[s], "log");

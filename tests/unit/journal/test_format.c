@@ -47,7 +47,8 @@ LC_TEST(worked_example_is_written_byte_for_byte)
     lc_scan scan = {0};
     lc_appender a;
     lc_error err = LC_ERROR_INIT;
-    assert_ok(lc_appender_open(&a, &d.disk, TEST_FOLDER, LC_JOURNAL_MAX_SEGMENT, &scan, &err),
+    assert_ok(lc_appender_open(&a, &d.disk, TEST_FOLDER, LC_JOURNAL_MAX_SEGMENT,
+                               LC_DURABILITY_GROUP, &scan, &err),
               &err);
     lc_buf frame = LC_BUF_INIT;
     lc_buf_extend(&frame, LC_FRAME_HEADER);
@@ -56,7 +57,7 @@ LC_TEST(worked_example_is_written_byte_for_byte)
     lc_buf_extend(&frame, LC_FRAME_CRC);
     size_t done;
     uint64_t count;
-    assert_ok(lc_appender_write(&a, frame.ptr, frame.len, &done, &count, &err), &err);
+    assert_ok(lc_appender_write(&a, &frame, 0, &done, &count, &err), &err);
     assert_int_equal(done, frame.len);
     assert_int_equal(count, 1);
     lc_appender_close(&a, false);
@@ -87,7 +88,9 @@ LC_TEST(worked_example_is_read)
     lc_scan_options o = {
         .disk = &d.disk,
         .folder = TEST_FOLDER,
-        .replay_from = 5,
+        .from = 5,
+        .to = UINT64_MAX,
+        .is_replay = true,
         .replay = take_record,
         .arg = &record,
     };
@@ -165,7 +168,7 @@ LC_TEST(names_are_20_digits)
     }
     lc_segment_list list = {0};
     lc_error err = LC_ERROR_INIT;
-    assert_ok(lc_segment_find(&d.disk, TEST_FOLDER, &list, &err), &err);
+    assert_ok(lc_segment_find(&d.disk, TEST_FOLDER, "log", &list, &err), &err);
     assert_int_equal(list.len, 4);
     assert_true(list.items[0] == 0 && list.items[1] == 9 && list.items[2] == 70);
     assert_true(list.items[3] == UINT64_MAX);

@@ -112,7 +112,8 @@ LC_TEST(producer_and_writer)
         .arg = &w,
     };
     uint64_t seed = 9, next = 0;
-    for (int life = 0; life < 3; life++) {
+    for (int life = 0; life < 6; life++) {
+        o.durability = (lc_durability)(life % 3);
         lc_journal *j;
         lc_error err = LC_ERROR_INIT;
         uint64_t replayed = 0;
@@ -198,6 +199,58 @@ LC_TEST(writer_leaves_when_idle)
     assert_int_equal(size_of(folder), exact);
     assert_int_equal(read_all(folder), 5);
     remove_folder(folder);
+}
+
+/* RELAXED: published at once, synced by itself some time later. */
+static _Atomic int syncs;
+
+static int counted_sync(void *self, lc_file *f)
+{
+    (void)self;
+    (void)f;
+    atomic_fetch_add(&syncs, 1);
+    return 0;
+}
+
+LC_TEST(relaxed_syncs_by_itself)
+{
+    memory_disk d;
+    memory_disk_init(&d);
+    d.disk.sync_data = counted_sync;
+    watcher w;
+    watcher_init(&w);
+    lc_journal_options o = {
+        .folder = TEST_FOLDER,
+        .disk = &d.disk,
+        .max_segment_size = 1024 * 1024,
+        .durability = LC_DURABILITY_RELAXED,
+        .idle_millis = 10,
+        .on_durable = on_durable,
+        .arg = &w,
+    };
+    lc_journal *j;
+    lc_error err = LC_ERROR_INIT;
+    assert_ok(lc_journal_open(&o, NULL, NULL, &j, NULL, &err), &err);
+    append(j, &w, 0, 10);
+    lc_journal_submit(j);
+    watcher_wait(&w, 1);
+    int before = atomic_load(&syncs);
+    uint64_t next = 1;
+    /* Under load, and when nothing comes any more. */
+    while (atomic_load(&syncs) == before) {
+        append(j, &w, next++, 10);
+        lc_journal_submit(j);
+        watcher_wait(&w, next);
+    }
+    assert_true(next > 2);
+    append(j, &w, next++, 10);
+    lc_journal_submit(j);
+    watcher_wait(&w, next);
+    while (atomic_load(&syncs) < before + 2) usleep(1000);
+    usleep(50000);
+    assert_int_equal(atomic_load(&syncs), before + 2);
+    lc_journal_close(j);
+    memory_disk_deinit(&d);
 }
 
 /* ------------------------------------------------------------------ backlog */
@@ -311,6 +364,7 @@ int main(void)
     lc_log_set_level(LC_LOG_ERROR);
     return LC_TEST_RUN(
         cmocka_unit_test(producer_and_writer), cmocka_unit_test(closing_at_any_moment),
-        cmocka_unit_test(writer_leaves_when_idle), cmocka_unit_test(submit_blocks_at_the_backlog),
+        cmocka_unit_test(writer_leaves_when_idle), cmocka_unit_test(relaxed_syncs_by_itself),
+        cmocka_unit_test(submit_blocks_at_the_backlog),
         cmocka_unit_test(failure_frees_whoever_waits));
 }

@@ -134,6 +134,96 @@ static void begin_endless(void *arg)
     lc_http_stream_write(arg, LC_STR("begun\n"));
 }
 
+/* ------------------------------------------------------------- streamed bodies */
+
+typedef struct intake {
+    lc_task task;
+    lc_http_request *request;
+    uint64_t millis;
+    char text[64];
+} intake;
+
+static void answer_intake(lc_task *task)
+{
+    intake *k = LC_CONTAINER(task, intake, task);
+    lc_http_respond(k->request, 200, "text/plain", lc_span_of_str(k->text));
+    lc_free(k);
+}
+
+static void *read_intake(void *arg)
+{
+    intake *k = arg;
+    uint8_t bytes[8192];
+    uint64_t total = 0;
+    uint32_t crc = 0;
+    ssize_t n;
+    lc_error err = LC_ERROR_INIT;
+    while ((n = lc_http_body_read(k->request, bytes, sizeof bytes, &err)) > 0) {
+        total += (uint64_t)n;
+        server->intake_read += (uint64_t)n;
+        crc = lc_crc32c(crc, bytes, (size_t)n);
+        if (k->millis) usleep((useconds_t)k->millis * 1000);
+    }
+    if (n < 0) {
+        assert_int_equal(err.code, LC_E_CLOSED);
+        lc_error_clear(&err);
+        server->intake_broken++;
+    }
+    snprintf(k->text, sizeof k->text, "%llu %08x", (unsigned long long)total, crc);
+    lc_loop_post(lc_http_loop(k->request), &k->task);
+    return NULL;
+}
+
+static void start_intake(lc_http_request *r)
+{
+    intake *k = lc_alloc_zero(sizeof *k);
+    k->task.run = answer_intake;
+    k->request = r;
+    k->millis = number_of(r);
+    pthread_t thread;
+    pthread_create(&thread, NULL, read_intake, k);
+    pthread_detach(thread);
+}
+
+typedef struct filling {
+    lc_http_request *request;
+    uint64_t left;
+    bool breaks;
+} filling;
+
+static void fill_gone(void *arg)
+{
+    filling *f = arg;
+    lc_http_stream_end(f->request);
+    lc_free(f);
+    server->stream_gone++;
+}
+
+static void fill_more(void *arg)
+{
+    static uint8_t chunk[256 * 1024];
+    filling *f = arg;
+    assert_int_equal(lc_http_stream_backlog(f->request), 0);
+    if (f->left--) {
+        server->filled++;
+        lc_http_stream_write(f->request, LC_SPAN(chunk, sizeof chunk));
+        return;
+    }
+    if (f->breaks)
+        lc_http_stream_break(f->request);
+    else
+        lc_http_stream_end(f->request);
+    lc_free(f);
+}
+
+static void start_filling(lc_http_request *r, bool breaks)
+{
+    filling *f = lc_alloc(sizeof *f);
+    *f = (filling){r, number_of(r), breaks};
+    lc_http_stream_begin(r, 200, "text/plain", fill_gone, f);
+    lc_http_stream_on_taken(r, fill_more, f);
+}
+
 static void answer_big(lc_http_request *r)
 {
     size_t n = number_of(r);
@@ -154,6 +244,12 @@ static size_t body_limit(void *arg, lc_http_request *r)
     return is_path(r, "/small") ? 10 : SIZE_MAX;
 }
 
+static bool streams_body(void *arg, lc_http_request *r)
+{
+    (void)arg;
+    return is_path(r, "/intake") || is_path(r, "/intake-no");
+}
+
 static void handle(void *arg, lc_http_request *r)
 {
     kit_server *s = arg;
@@ -171,6 +267,12 @@ static void handle(void *arg, lc_http_request *r)
         answer_big(r);
     } else if (is_path(r, "/stream")) {
         start_stream(r);
+    } else if (is_path(r, "/intake")) {
+        start_intake(r);
+    } else if (is_path(r, "/intake-no")) {
+        lc_http_respond(r, 403, NULL, LC_STR("no"));
+    } else if (is_path(r, "/fill") || is_path(r, "/fill-break")) {
+        start_filling(r, is_path(r, "/fill-break"));
     } else if (is_path(r, "/endless")) {
         begin_endless(r);
     } else if (is_path(r, "/late-endless")) {
@@ -294,7 +396,8 @@ static void *run(void *arg)
     return NULL;
 }
 
-static lc_http_handler handler = {.body_limit = body_limit, .handle = handle};
+static lc_http_handler handler = {
+    .body_limit = body_limit, .handle = handle, .streams_body = streams_body};
 
 kit_server *kit_start(void)
 {

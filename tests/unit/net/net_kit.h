@@ -18,6 +18,11 @@
  *   /big?n=N     N bytes of 'x'
  *   /stream?n=N  N chunks `chunk i\n`, one per timer
  *   /endless     a stream that only the client can end; counts stream_gone
+ *   /intake      reads its body as a stream on a thread: 200, its length and CRC-32C;
+ *                ?n=MILLIS before every read (8 KiB); counts intake_broken
+ *   /intake-no   has its body streamed and answers 403 without reading it
+ *   /fill?n=N    N chunks of 256 KiB, each when those before were taken; counts filled (chunks);
+ *                /fill-break: breaks off then
  *   /inject      an answer with a header whose value holds line ends
  *   /ws          WebSocket, see kit_server.ws_options; /ws-thread: accepted from another thread
  * The WebSocket application echoes messages; these texts are orders:
@@ -32,7 +37,7 @@ typedef struct kit_server {
     uint64_t resume_after;
     /* counts, written by the loop's thread */
     _Atomic uint64_t ws_opened, ws_closed, ws_messages, ws_peak_waiting;
-    _Atomic uint64_t stream_gone, released, requests, turns;
+    _Atomic uint64_t stream_gone, released, requests, turns, intake_broken, intake_read, filled;
 } kit_server;
 
 kit_server *kit_start(void);

@@ -369,6 +369,75 @@ LC_TEST(rowsets_keep_row_borders)
     lc_rowset_deinit(&r);
 }
 
+/* ------------------------------------------------------------- long reads */
+
+enum { BIG_ROWS = LC_LONG_READ_ROWS + 5000 };
+
+static lc_table *create_big(lc_arena *a)
+{
+    const kit_column columns[] = {{"id", lc_type_scalar(LC_TYPE_U32)},
+                                  {"name", lc_type_scalar(LC_TYPE_STRING)},
+                                  {"n", lc_type_scalar(LC_TYPE_I32)}};
+    const kit_index key = {LC_INDEX_BTREE, true, {0}, 1};
+    lc_table *t = kit_create_table(kit.store, a, "big", columns, 3, &key, 1);
+    lc_buf row = LC_BUF_INIT;
+    lc_store_begin(kit.store);
+    for (uint32_t i = 0; i < BIG_ROWS; i++) {
+        lc_write w;
+        char name[16];
+        snprintf(name, sizeof name, "row %u", i);
+        lc_buf_reset(&row);
+        lc_buf_put_u32(&row, i);
+        lc_buf_put_lenstr(&row, lc_span_of_str(name));
+        lc_buf_put_u32(&row, i % 100);
+        assert_int_equal(lc_table_insert(t, lc_buf_span(&row), &w, NULL), LC_ERRNO_OK);
+    }
+    lc_store_commit(kit.store);
+    lc_store_release(kit.store);
+    lc_buf_deinit(&row);
+    return t;
+}
+
+LC_TEST(long_reads_see_what_was_frozen)
+{
+    static const struct {
+        const char *sql;
+        bool is_long;
+    } cases[] = {
+        {"SELECT * FROM big", true},
+        {"SELECT name, id FROM big WHERE n = 7", true},
+        {"SELECT COUNT(*) AS c FROM big WHERE n < 50", true},
+        {"SELECT * FROM big WHERE n > 90 LIMIT 3", true},
+        {"SELECT * FROM big LIMIT 7000", true},
+        {"SELECT * FROM big LIMIT 3", false},
+        {"SELECT COUNT(*) AS c FROM big", false},
+        {"SELECT * FROM big WHERE id = 7", false},
+        {"SELECT * FROM t", false},
+    };
+    lc_arena a = LC_ARENA_INIT;
+    create_big(&a);
+    for (size_t i = 0; i < LC_ARRAY_LEN(cases); i++) {
+        lc_plan *plan = plan_of(cases[i].sql, LC_DIALECT_AD_HOC, &owner);
+        lc_image *image = lc_plan_freeze(plan);
+        assert_int_equal(image != NULL, cases[i].is_long);
+        if (image) {
+            lc_rowset before = {0}, frozen = {0};
+            assert_int_equal(lc_plan_select(plan, &before, NULL), LC_OK);
+            lc_query_stats stats;
+            write_sql("UPDATE big SET n = 8 WHERE n = 7", &stats, NULL);
+            write_sql("DELETE FROM big WHERE n = 95", &stats, NULL);
+            lc_plan_select_image(plan, image, &frozen);
+            lc_image_release(image);
+            assert_int_equal(frozen.count, before.count);
+            assert_true(lc_span_equal(lc_buf_span(&frozen.data), lc_buf_span(&before.data)));
+            lc_rowset_deinit(&before);
+            lc_rowset_deinit(&frozen);
+        }
+        lc_plan_destroy(plan);
+    }
+    lc_arena_deinit(&a);
+}
+
 int main(void)
 {
 #define P(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -378,5 +447,6 @@ int main(void)
                        P(a_failing_statement_changes_nothing), P(system_tables_are_not_written),
                        P(estimates_count_what_is_read), P(literals_are_read_by_the_wanted_type),
                        P(row_level_security_closes_a_table_to_others),
-                       P(a_rule_restricts_the_table_it_returns), P(rowsets_keep_row_borders));
+                       P(a_rule_restricts_the_table_it_returns), P(rowsets_keep_row_borders),
+                       P(long_reads_see_what_was_frozen));
 }

@@ -7,13 +7,14 @@
 
 fake_counts fake;
 atomic_uint fake_open_millis;
-atomic_bool fake_open_fails;
+atomic_bool fake_open_fails, fake_write_fails;
 
 void fake_reset(void)
 {
     memset(&fake, 0, sizeof fake);
     atomic_store(&fake_open_millis, 0);
     atomic_store(&fake_open_fails, false);
+    atomic_store(&fake_write_fails, false);
 }
 
 struct lc_engine {
@@ -29,6 +30,7 @@ struct lc_database {
     char *folder;
     char *text;
     int lock;
+    char *read_only;
     atomic_bool is_closed, is_failed;
     void (*on_failed)(void *arg, lc_database *db, const lc_error *err);
     void *arg;
@@ -138,9 +140,17 @@ lc_status lc_database_open(const lc_database_options *o, lc_database **out, lc_e
     usleep(atomic_load(&fake_open_millis) * 1000);
     atomic_fetch_add(&fake.opened, 1);
     if (atomic_load(&fake_open_fails)) return lc_error_set(err, LC_E_CORRUPT, "the log is torn");
+    if (atomic_load(&fake_write_fails) && !o->read_only_reason)
+        return lc_error_set(err, LC_E_IO, "the disk is full");
     lc_database *db;
     lc_status rc = start(o, &db, err);
     if (rc != LC_OK) return rc;
+    if (o->read_only_reason) db->read_only = lc_format("only read: %s", o->read_only_reason);
+    fake.durability = o->durability;
+    if (o->on_progress) {
+        lc_storage_progress half = {.is_log = true, .done = 5, .total = 10, .commits = 3};
+        o->on_progress(o->progress_arg, &half);
+    }
     char *path = data_path(db);
     lc_buf text = LC_BUF_INIT;
     rc = lc_disk_read_file(lc_disk_system(), path, &text, err);
@@ -166,16 +176,17 @@ void lc_database_unref(lc_database *db)
     if (db->lock >= 0 && !atomic_load(&db->is_closed)) close(db->lock);
     lc_free(db->folder);
     lc_free(db->text);
+    lc_free(db->read_only);
     lc_free(db);
 }
 
-void lc_database_close(lc_database *db, bool disconnect_clients)
+void lc_database_close(lc_database *db, bool in_order)
 {
     usleep(2000);
     if (atomic_exchange(&db->is_closed, true)) return;
     close(db->lock);
     atomic_fetch_add(&fake.closed, 1);
-    if (disconnect_clients) atomic_fetch_add(&fake.disconnected, 1);
+    if (in_order) atomic_fetch_add(&fake.disconnected, 1);
 }
 
 lc_status lc_database_update(lc_database *db, lc_prepared *p, bool *was_same, lc_error *err)
@@ -206,9 +217,30 @@ bool lc_database_has_schedules(lc_database *db)
     return strstr(db->text, "sched") != NULL;
 }
 
+const char *lc_database_folder(const lc_database *db)
+{
+    return db->folder;
+}
+
+uint64_t lc_database_durable_count(const lc_database *db)
+{
+    (void)db;
+    return UINT64_MAX;
+}
+
 bool lc_database_is_failed(const lc_database *db)
 {
     return atomic_load(&db->is_failed);
+}
+
+char *lc_database_failure(lc_database *db)
+{
+    return atomic_load(&db->is_failed) ? lc_strdup("the disk is gone") : NULL;
+}
+
+const char *lc_database_read_only(const lc_database *db)
+{
+    return db->read_only;
 }
 
 char *fake_program(lc_database *db)

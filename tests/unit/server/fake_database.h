@@ -10,11 +10,12 @@
 
 typedef struct fake_counts {
     atomic_uint created, opened, closed, freed, updated, disconnected;
+    lc_durability durability; /* of the last open */
 } fake_counts;
 extern fake_counts fake;
-/* How long an open takes, and whether opens fail. */
+/* How long an open takes, whether opens fail, and whether they do only for writing. */
 extern atomic_uint fake_open_millis;
-extern atomic_bool fake_open_fails;
+extern atomic_bool fake_open_fails, fake_write_fails;
 /* The program that the database runs; heap. */
 char *fake_program(lc_database *db);
 /* As when the journal breaks. Calls on_failed. */

@@ -219,6 +219,13 @@ LC_TEST(config_is_made_and_read)
     assert_int_equal(s.config.ws_close_timeout_millis, 250);
     assert_int_equal(s.config.ws_incoming_queue_length, 16384);
     assert_int_equal(s.config.commitlog_max_segment_size, 1073741824);
+    assert_int_equal(s.config.durability, LC_DURABILITY_GROUP);
+    assert_int_equal(s.config.storage.snapshot_log_bytes, 268435456);
+    assert_int_equal(s.config.storage.keep_snapshots, 2);
+    assert_int_equal(s.config.storage.keep_micros, 7ll * 24 * 3600 * 1000000);
+    assert_false(s.config.storage.keep_all);
+    assert_false(s.config.storage.no_snapshot_at_close);
+    assert_false(s.config.storage.no_compression);
     assert_int_equal(s.config.call_time_limit_millis, 60000);
     assert_int_equal(s.config.log_level, LC_LOG_INFO);
     assert_null(s.private_key_path);
@@ -235,6 +242,11 @@ LC_TEST(config_is_made_and_read)
     assert_ok(lc_node_settings_load(path, &s, &err), &err);
     assert_int_equal(s.config.ws_idle_timeout_millis, 30000);
     assert_int_equal(s.config.call_time_limit_millis, 60000);
+    assert_int_equal(s.config.durability, LC_DURABILITY_GROUP);
+    assert_int_equal(s.config.storage.snapshot_log_bytes, 268435456);
+    assert_int_equal(s.config.storage.keep_micros, 7ll * 24 * 3600 * 1000000);
+    assert_false(s.config.storage.no_snapshot_at_close);
+    assert_false(s.config.storage.no_compression);
     assert_string_equal(s.public_key_path, "/path/to/id_ecdsa.pub");
     lc_node_settings_deinit(&s);
     lc_free(text);
@@ -246,7 +258,9 @@ LC_TEST(config_is_made_and_read)
                     "jwt-pub-key-path = '/p'\n[logs]\nlevel = \"DEBUG\"\n"
                     "[websocket]\nping-interval = \"1min\"\nidle-timeout = \"2s\"\n"
                     "close-handshake-timeout=\"1s 1ms\"\nincoming-queue-length = 5\n"
-                    "[commitlog]\nmax-segment-size = 65536\n[wasm]\n"
+                    "[commitlog]\nmax-segment-size = 65536\ndurability = \"each\"\n"
+                    "[snapshots]\nlog-bytes = 262144\nkeep = 3\nat-shutdown = false\n"
+                    "[retention]\nkeep = \"2s\"\ncompress = false\n[wasm]\n"
                     "reducer-time-limit = \"1s\"\nprocedure-instance-pool-size = 3\n"
                     "[v8-heap-policy]\nheap-gc-trigger-fraction = 0.67\n[later]\nx = []\n");
     assert_ok(lc_node_settings_load(path, &s, &err), &err);
@@ -255,10 +269,22 @@ LC_TEST(config_is_made_and_read)
     assert_int_equal(s.config.ws_close_timeout_millis, 1001);
     assert_int_equal(s.config.ws_incoming_queue_length, 5);
     assert_int_equal(s.config.commitlog_max_segment_size, 65536);
+    assert_int_equal(s.config.durability, LC_DURABILITY_EACH);
+    assert_int_equal(s.config.storage.snapshot_log_bytes, 262144);
+    assert_int_equal(s.config.storage.keep_snapshots, 3);
+    assert_int_equal(s.config.storage.keep_micros, 2000000);
+    assert_true(s.config.storage.no_snapshot_at_close);
+    assert_true(s.config.storage.no_compression);
     assert_int_equal(s.config.call_time_limit_millis, 1000);
     assert_int_equal(s.config.log_level, LC_LOG_DEBUG);
     assert_string_equal(s.private_key_path, "/home/me/k");
     assert_string_equal(s.public_key_path, "/p");
+    lc_node_settings_deinit(&s);
+    lc_free(path);
+
+    path = put_file("all.toml", "[retention]\nkeep = \"all\"\n");
+    assert_ok(lc_node_settings_load(path, &s, &err), &err);
+    assert_true(s.config.storage.keep_all);
     lc_node_settings_deinit(&s);
     lc_free(path);
 
@@ -280,6 +306,22 @@ LC_TEST(config_mistakes_name_the_file)
                  "%s: `websocket.incoming-queue-length` must be at least 1");
     config_fails("[websocket]\nincoming-queue-length = -1\n",
                  "%s: `websocket.incoming-queue-length` must be a whole number");
+    config_fails("[commitlog]\ndurability = \"maybe\"\n",
+                 "%s: `commitlog.durability` is \"maybe\" but must be \"group\", \"each\" or "
+                 "\"relaxed\"");
+    config_fails("[commitlog]\ndurability = 1\n",
+                 "%s: `commitlog.durability` must be \"group\", \"each\" or \"relaxed\"");
+    config_fails("[snapshots]\nlog-bytes = 0\n", "%s: `snapshots.log-bytes` must be at least 4096");
+    config_fails("[snapshots]\nkeep = 1\n", "%s: `snapshots.keep` must be at least 2");
+    config_fails("[snapshots]\nat-shutdown = \"yes\"\n",
+                 "%s: `snapshots.at-shutdown` must be true or false");
+    config_fails("[retention]\nkeep = \"seven\"\n",
+                 "%s: `retention.keep` is \"seven\" but must be \"all\" or a duration such as "
+                 "\"7days\"");
+    config_fails("[retention]\nkeep = \"0s\"\n",
+                 "%s: `retention.keep` is \"0s\" but must be \"all\" or a duration such as "
+                 "\"7days\"");
+    config_fails("[retention]\ncompress = 1\n", "%s: `retention.compress` must be true or false");
     config_fails("[logs]\nlevel = \"loud\"\n",
                  "%s: `logs.level` must be off, error, warn, info, debug or trace");
     config_fails("[certificate-authority]\njwt-pub-key-path = \"a\"\n",

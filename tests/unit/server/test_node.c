@@ -508,7 +508,21 @@ LC_TEST(many_ask_and_one_opens)
     lc_node_destroy(n);
 }
 
-LC_TEST(a_failed_database_is_opened_again)
+/* Opens it; what writers are told must be this (NULL: they may write). */
+static void reads_only(lc_node *n, const lc_identity *id, const char *want)
+{
+    lc_error err = LC_ERROR_INIT;
+    lc_database *db;
+    assert_ok(lc_node_open(n, id, &db, &err), &err);
+    const char *got = lc_database_read_only(db);
+    if (want)
+        assert_string_equal(got, want);
+    else
+        assert_null(got);
+    lc_database_unref(db);
+}
+
+LC_TEST(a_failed_database_is_opened_again_to_be_read)
 {
     lc_node *n = start();
     lc_error err = LC_ERROR_INIT;
@@ -520,6 +534,80 @@ LC_TEST(a_failed_database_is_opened_again)
     assert_int_equal(fake.opened, 1);
     assert_int_equal(fake.closed, 1);
     lc_database_unref(db);
+    reads_only(n, &id, "only read: the disk is gone");
+
+    assert_int_equal(lc_node_restart(n, &bob, &id, &err), LC_E_DENIED);
+    assert_non_null(strstr(lc_error_text(&err), ": restart database"));
+    reads_only(n, &id, "only read: the disk is gone");
+    assert_ok(lc_node_restart(n, &alice, &id, &err), &err);
+    assert_int_equal(fake.closed, 2);
+    reads_only(n, &id, NULL);
+    lc_identity nobodys = {{1}};
+    assert_int_equal(lc_node_restart(n, &alice, &nobodys, &err), LC_E_NOT_FOUND);
+    lc_error_clear(&err);
+    lc_node_destroy(n);
+}
+
+LC_TEST(what_cannot_be_written_is_read)
+{
+    lc_node *n = start();
+    lc_error err = LC_ERROR_INIT;
+    lc_identity id = publish(n, "chat", "one");
+    n = restart(n);
+    atomic_store(&fake_write_fails, true);
+    reads_only(n, &id, "only read: the disk is full");
+    assert_int_equal(lc_node_restart(n, &alice, &id, &err), LC_E_READ_ONLY);
+    assert_string_equal(lc_error_text(&err), "only read: the disk is full");
+    lc_error_clear(&err);
+    atomic_store(&fake_write_fails, false);
+    reads_only(n, &id, "only read: the disk is full"); /* until somebody says so */
+    assert_ok(lc_node_restart(n, &alice, &id, &err), &err);
+    reads_only(n, &id, NULL);
+
+    /* Whatever replaces it is another one. */
+    lc_database *db;
+    assert_ok(lc_node_open(n, &id, &db, &err), &err);
+    fake_fail(db);
+    lc_database_unref(db);
+    reads_only(n, &id, "only read: the disk is gone");
+    lc_published out;
+    assert_ok(publish_with(n, &alice, "chat", NULL, "two", true, &out, &err), &err);
+    reads_only(n, &id, NULL);
+    lc_node_destroy(n);
+}
+
+typedef struct watched {
+    char name[32];
+    uint32_t calls;
+    lc_opening last;
+} watched;
+
+static void watch(void *arg, lc_opening *o)
+{
+    watched *w = arg;
+    snprintf(w->name, sizeof w->name, "%s", o->name);
+    assert_int_equal(o->said_at, w->calls); /* the watcher's own, kept */
+    o->said_at = ++w->calls;
+    w->last = *o;
+}
+
+LC_TEST(openings_are_told_of_and_options_come_first)
+{
+    lc_node *n = start();
+    lc_error err = LC_ERROR_INIT;
+    lc_identity id = publish(n, "chat", "one");
+    lc_node_destroy(n);
+    lc_durability each = LC_DURABILITY_EACH;
+    watched w = {.calls = 0};
+    lc_node_options o = {
+        .data_folder = folder, .durability = &each, .on_opening = watch, .arg = &w};
+    assert_ok(lc_node_create(&o, &n, &err), &err);
+    runs(n, &id, "one");
+    assert_int_equal(w.calls, 2);
+    assert_string_equal(w.name, "chat");
+    assert_true(w.last.is_over);
+    assert_int_equal(w.last.progress.commits, 3);
+    assert_int_equal(fake.durability, LC_DURABILITY_EACH);
     lc_node_destroy(n);
 }
 
@@ -589,6 +677,10 @@ static void *run_racer(void *arg)
         case 3:
             if (lc_node_resolve(r->node, lc_span_of_str(name), &id) == LC_OK)
                 lc_node_delete(r->node, &alice, &id, &err);
+            break;
+        case 5:
+            if (lc_node_resolve(r->node, lc_span_of_str(name), &id) == LC_OK)
+                lc_node_restart(r->node, &alice, &id, &err);
             break;
         case 4:
             if (lc_node_resolve(r->node, lc_span_of_str(name), &id) == LC_OK &&
@@ -876,7 +968,9 @@ int main(void)
         NODE_TEST(failed_publishes_leave_what_was), NODE_TEST(names_belong_to_who_claimed_them),
         NODE_TEST(names_are_added_and_replaced), NODE_TEST(reset_starts_over),
         NODE_TEST(deletion_keeps_the_name), NODE_TEST(many_ask_and_one_opens),
-        NODE_TEST(a_failed_database_is_opened_again),
+        NODE_TEST(a_failed_database_is_opened_again_to_be_read),
+        NODE_TEST(what_cannot_be_written_is_read),
+        NODE_TEST(openings_are_told_of_and_options_come_first),
         NODE_TEST(schedules_run_without_being_asked_for), NODE_TEST(a_closing_node_opens_nothing),
         NODE_TEST(publishers_openers_and_deleters_race), NODE_TEST(many_may_bring_the_same_program),
         NODE_TEST(half_a_publish_leaves_nothing),

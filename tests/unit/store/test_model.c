@@ -3,7 +3,8 @@
  * rows in order of insertion, copied at the start of each transaction. After every step the store
  * and the model must agree on what the step answered; after every transaction on all rows, on every
  * index with its order, and on the delta. In the end the log of it all, replayed, must give the
- * same tables.
+ * same tables, and so must an image from half way with the log behind it. And a store loaded from
+ * an image of the end must be able to go on: nobody can tell it from the first one.
  */
 #include "fixture.h"
 
@@ -550,11 +551,15 @@ static void check_delta(const model *m, const lc_delta *d)
     spans_deinit(&now);
 }
 
+typedef LC_VEC(lc_buf) chunks;
+
 typedef struct world {
     lc_store *store;
     model models[4];
     uint32_t count;
     lc_buf log; /* u32 length, mutations; per logged transaction */
+    chunks image;
+    size_t image_at; /* of the log */
 } world;
 
 static void log_delta(world *w, const lc_delta *d)
@@ -665,24 +670,56 @@ static void add_model(world *w, domain d, shape shape)
     m->table = tb_create_in_tx(&b, w->store);
 }
 
-static void check_replay(const world *w)
+static void chunks_deinit(chunks *c)
 {
-    lc_store *copy = lc_store_create();
+    LC_VEC_EACH (chunk, c) {
+        lc_buf_deinit(chunk);
+    }
+    lc_vec_deinit(c);
+}
+
+static void take_image(world *w)
+{
+    chunks_deinit(&w->image);
+    w->image_at = w->log.len;
+    size_t target = one_in(2) ? 1 + below(200) : 1 << 20;
+    lc_image *image = lc_store_freeze(w->store);
+    lc_buf chunk = LC_BUF_INIT;
+    while (lc_image_next_chunk(image, target, &chunk)) {
+        lc_vec_push(&w->image, chunk);
+        chunk = (lc_buf)LC_BUF_INIT;
+    }
+    lc_buf_deinit(&chunk);
+    lc_image_release(image);
+}
+
+/* A store from the image, if there is one, and the log behind it. */
+static lc_store *restart(const world *w)
+{
+    lc_store *s = lc_store_create();
     lc_error err = LC_ERROR_INIT;
-    lc_store_replay_begin(copy);
-    for (size_t at = 0; at < w->log.len;) {
+    lc_store_replay_begin(s);
+    for (size_t n = 0; n < w->image.len; n++)
+        assert_ok(lc_store_load_chunk(s, lc_buf_span(&w->image.items[n]), &err), &err);
+    for (size_t at = w->image_at; at < w->log.len;) {
         uint32_t len = lc_load_u32(w->log.ptr + at);
         size_t used;
-        assert_ok(lc_store_replay_tx(copy, LC_SPAN(w->log.ptr + at + 4, len), &used, &err), &err);
+        assert_ok(lc_store_replay_tx(s, LC_SPAN(w->log.ptr + at + 4, len), &used, &err), &err);
         assert_int_equal(used, len);
         at += 4 + len;
     }
-    assert_ok(lc_store_replay_end(copy, &err), &err);
+    assert_ok(lc_store_replay_end(s, &err), &err);
+    return s;
+}
+
+static void check_same(const lc_store *store, const lc_store *copy)
+{
     uint32_t at = 0, at_copy = 0;
-    for (lc_table *t; (t = lc_store_next_table(w->store, &at));) {
+    for (lc_table *t; (t = lc_store_next_table(store, &at));) {
         lc_table *other = lc_store_next_table(copy, &at_copy);
         assert_non_null(other);
         assert_int_equal(lc_table_id(other), lc_table_id(t));
+        assert_int_equal(lc_table_row_count(other), lc_table_row_count(t));
         spans a = {0}, b = {0};
         collect_sorted(t, &a);
         collect_sorted(other, &b);
@@ -697,7 +734,30 @@ static void check_replay(const world *w)
         }
         check_indexes(other);
     }
+    assert_null(lc_store_next_table(copy, &at_copy));
+}
+
+static void check_restart(const world *w)
+{
+    lc_store *copy = restart(w);
+    check_same(w->store, copy);
     lc_store_destroy(copy);
+}
+
+/* From here on with a store that was loaded from an image of this one. */
+static void change_stores(world *w)
+{
+    take_image(w);
+    lc_store *copy = restart(w);
+    check_same(w->store, copy);
+    lc_store_destroy(w->store);
+    w->store = copy;
+    for (uint32_t n = 0; n < w->count; n++) {
+        char name[16];
+        snprintf(name, sizeof name, "table%u", n);
+        w->models[n].table = lc_store_table_by_name(copy, lc_span_of_str(name));
+        assert_non_null(w->models[n].table);
+    }
 }
 
 static void run(uint64_t run_seed, domain d, shape shape, uint32_t transactions, uint32_t steps)
@@ -708,13 +768,25 @@ static void run(uint64_t run_seed, domain d, shape shape, uint32_t transactions,
     uint32_t tables = shape == SHAPE_ANY ? 1 + below(3) : 1;
     while (tables-- > 0) add_model(&w, d, shape);
     log_delta(&w, lc_store_commit(w.store));
-    while (transactions-- > 0) transaction(&w, 1 + below(steps));
-    check_replay(&w);
+    const uint32_t half = transactions / 2;
+    while (transactions-- > 0) {
+        transaction(&w, 1 + below(steps));
+        if (transactions == half) {
+            check_restart(&w);
+            take_image(&w);
+        }
+    }
+    check_restart(&w);
+    change_stores(&w);
+    for (transactions = 1 + half / 4; transactions > 0; transactions--)
+        transaction(&w, 1 + below(steps));
+    check_restart(&w);
     for (uint32_t n = 0; n < w.count; n++) {
         spans_deinit(&w.models[n].rows);
         spans_deinit(&w.models[n].before);
         lc_vec_deinit(&w.models[n].is_own);
     }
+    chunks_deinit(&w.image);
     lc_buf_deinit(&w.log);
     lc_store_destroy(w.store);
     lc_arena_deinit(&types);
