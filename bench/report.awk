@@ -70,6 +70,14 @@ function keys(key, title, reference,    r) {
         show(of(key, "deliveries/s")) " | " show(of(key, "server_us")) " | " show(r[2]) " | " \
         times(r[2], of(key, "server_us")) " |"
 }
+function snapshot(title, name, calm,    m, key, text) {
+    text = "| " title
+    for (m = 1; m <= 2; m++) {
+        key = m == 1 ? "snapshot" : "snapshot_text"
+        text = text " | " show(of(key, name)) (calm ? " (" show(of(key, calm)) ")" : "")
+    }
+    print text " |"
+}
 function line(title, ours, reference, ratio) { print "| " title " | " ours " | " reference " | " ratio " |" }
 
 END {
@@ -117,15 +125,16 @@ END {
         print ""
     }
     if (has("snapshot", "rows")) {
-        print "| snapshots of " show(of("snapshot", "rows")) " rows, " show(of("snapshot", "snapshot_mb")) " MB | |"
-        print "|---|---:|"
-        print "| freezing, us | " show(of("snapshot", "freeze_us")) " |"
-        print "| longest commit during one, us (without one) | " show(of("snapshot", "busy_stall_us")) " (" show(of("snapshot", "calm_stall_us")) ") |"
-        print "| of it CPU, us (without one) | " show(of("snapshot", "busy_cpu_us")) " (" show(of("snapshot", "calm_cpu_us")) ") |"
-        print "| 99.9 % of commits during one, us (without one) | " show(of("snapshot", "busy_p999_us")) " (" show(of("snapshot", "calm_p999_us")) ") |"
-        print "| written, synced, renamed and read back, MB/s (the disk alone: " show(of("snapshot", "disk_write_mb/s")) ") | " show(of("snapshot", "write_mb/s")) " |"
-        print "| opened, MB/s | " show(of("snapshot", "load_mb/s")) " |"
-        print "| the same, rows/s | " show(of("snapshot", "load_rows/s")) " |"
+        print "| snapshots | " show(of("snapshot", "rows")) " rows of 8 bytes | " show(of("snapshot_text", "rows")) " rows of 212 bytes |"
+        print "|---|---:|---:|"
+        snapshot("size, MB", "snapshot_mb", "")
+        snapshot("freezing, us of CPU", "freeze_us", "")
+        snapshot("longest commit during one, us (without one)", "busy_stall_us", "calm_stall_us")
+        snapshot("longest CPU of a commit during one, us (without one)", "busy_cpu_us", "calm_cpu_us")
+        snapshot("99.9 % of commits during one, us (without one)", "busy_p999_us", "calm_p999_us")
+        snapshot("written, synced, renamed, read back, MB/s (the disk alone)", "write_mb/s", "disk_write_mb/s")
+        snapshot("opened, MB/s", "load_mb/s", "")
+        snapshot("opened, rows/s", "load_rows/s", "")
         print ""
     }
     if (has("storage", "rows_s")) {

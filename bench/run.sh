@@ -251,6 +251,7 @@ for ((repeat = 1; repeat <= repeats; repeat++)); do
         fi
         if [[ $part == snapshot ]]; then
             measure snapshot storage_bench "$snapshot_rows" "$work"
+            measure snapshot_text storage_bench "$((snapshot_rows / 10))" "$work" 200
             continue
         fi
         start "$work/data"

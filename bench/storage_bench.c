@@ -2,15 +2,16 @@
  * What snapshots cost: how long the executor stands still for one, and how fast they are written
  * and read.
  *
- *   bench-storage_bench [ROWS [FOLDER [UPDATES per second]]]      default: 10000000 . 100000
+ *   bench-storage_bench [ROWS [FOLDER [TEXT [UPDATES per second]]]]      default: 10000000 . 0
+ * 100000
  *
- * A table of ROWS rows (u32 key, i32). Updates of random rows in batches of 50, each batch flushed
- * to the log, at a steady rate: for three seconds without a snapshot (`calm`), then until one is
- * written, verified and given back (`busy`). stall: the longest time from one commit to the next
- * within a batch, and the 99.9th percentile; cpu: the same of the time this thread ran, which
- * leaves out what other programs and a busy disk do to it. Then the folder is opened from a
- * snapshot (load) and from the log behind one (replay). Prints one line: names and values, MB =
- * 10^6 bytes.
+ * A table of ROWS rows (u32 key, i32, and unless TEXT is 0 so many bytes of text). Updates of
+ * random rows in batches of 50, each batch flushed to the log, at a steady rate: for three seconds
+ * without a snapshot (`calm`), then until one is written, verified and given back (`busy`). stall:
+ * the longest time from one commit to the next within a batch, and the 99.9th percentile; cpu: the
+ * same of the time this thread ran, which leaves out what other programs and a busy disk do to it.
+ * Then the folder is opened from a snapshot (load) and from the log behind one (replay). Prints one
+ * line: names and values, MB = 10^6 bytes.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ enum { BATCH = 50, CALM_SECONDS = 3, MAX_SAMPLES = 16 << 20 };
 
 static const char *folder;
 static uint32_t rows = 10000000;
+static uint32_t text_bytes;
 static double rate = 100000;
 static lc_storage *storage;
 static lc_table *table;
@@ -102,14 +104,15 @@ static void create_table(void)
 {
     uint16_t key[] = {0};
     lc_column_def columns[] = {{.name = LC_STR("id"), .type = lc_type_scalar(LC_TYPE_U32)},
-                               {.name = LC_STR("n"), .type = lc_type_scalar(LC_TYPE_I32)}};
+                               {.name = LC_STR("n"), .type = lc_type_scalar(LC_TYPE_I32)},
+                               {.name = LC_STR("s"), .type = lc_type_scalar(LC_TYPE_STRING)}};
     lc_index_def index = {
         LC_STR("t_id_idx"), LC_STR("t_id_idx"), LC_SPAN_EMPTY, LC_INDEX_BTREE, key, 1, true};
     lc_constraint_def constraint = {LC_STR("t_id_key"), key, 1};
     lc_table_def def = {.name = LC_STR("t"),
                         .source_name = LC_STR("t"),
                         .columns = columns,
-                        .column_count = 2,
+                        .column_count = text_bytes ? 3 : 2,
                         .primary_key = 0,
                         .indexes = &index,
                         .index_count = 1,
@@ -122,22 +125,26 @@ static void create_table(void)
     commit();
 }
 
-static void put(uint8_t row[8], uint32_t id, uint32_t n)
+static lc_span make_row(uint32_t id, uint32_t n)
 {
-    lc_store_u32(row, id);
-    lc_store_u32(row + 4, n);
+    static lc_buf row;
+    lc_buf_reset(&row);
+    lc_buf_put_u32(&row, id);
+    lc_buf_put_u32(&row, n);
+    if (text_bytes) {
+        lc_buf_put_u32(&row, text_bytes);
+        memset(lc_buf_extend(&row, text_bytes), 'a' + n % 26, text_bytes);
+    }
+    return lc_buf_span(&row);
 }
 
 static void fill(void)
 {
-    uint8_t row[8];
     lc_write w;
     for (uint32_t id = 0; id < rows;) {
         lc_store_begin(lc_storage_store(storage));
-        for (int i = 0; i < 10000 && id < rows; i++, id++) {
-            put(row, id, id);
-            lc_table_insert(table, LC_SPAN(row, sizeof row), &w, NULL);
-        }
+        for (int i = 0; i < 10000 && id < rows; i++, id++)
+            lc_table_insert(table, make_row(id, id), &w, NULL);
         commit();
         lc_storage_flush(storage);
     }
@@ -153,11 +160,9 @@ static void wait_durable(void)
 
 static void update_one(uint32_t index)
 {
-    uint8_t row[8];
     lc_write w;
-    put(row, below(rows), below(UINT32_MAX));
     lc_store_begin(lc_storage_store(storage));
-    lc_table_update(table, index, LC_SPAN(row, sizeof row), &w, NULL);
+    lc_table_update(table, index, make_row(below(rows), below(UINT32_MAX)), &w, NULL);
     commit();
 }
 
@@ -243,10 +248,11 @@ static void begin_snapshot(void)
 static void open_and_time(const char *what)
 {
     lc_storage_recovery found;
-    uint64_t began = now();
+    uint64_t began = now(), cpu_began = cpu();
     open_storage(LC_STORAGE_OPEN, &found);
     uint64_t end = now();
-    printf("%s_s %.3f ", what, (double)(end - began) / 1e9);
+    printf("%s_s %.3f %s_cpu_s %.3f ", what, (double)(end - began) / 1e9, what,
+           (double)(cpu() - cpu_began) / 1e9);
     if (found.log.next_offset == found.snapshot)
         printf("%s_mb/s %.0f %s_read_mb/s %.0f %s_rows/s %.0f ", what,
                (double)found.snapshot_bytes / 1e6 / ((double)(end - began) / 1e9), what,
@@ -286,7 +292,8 @@ int main(int argc, char **argv)
 {
     char *made = lc_format("%s/lightcone-storage-bench-XXXXXX", argc > 2 ? argv[2] : ".");
     if (argc > 1) rows = (uint32_t)strtoul(argv[1], NULL, 10);
-    if (argc > 3) rate = strtod(argv[3], NULL);
+    if (argc > 3) text_bytes = (uint32_t)strtoul(argv[3], NULL, 10);
+    if (argc > 4) rate = strtod(argv[4], NULL);
     if (!mkdtemp(made)) {
         perror(made);
         return 1;
@@ -294,7 +301,7 @@ int main(int argc, char **argv)
     folder = made;
     samples = malloc(MAX_SAMPLES * sizeof *samples);
     lc_log_set_level(LC_LOG_WARN);
-    printf("rows %u ", rows);
+    printf("rows %u text %u ", rows, text_bytes);
     print_disk();
     open_storage(LC_STORAGE_CREATE, NULL);
     create_table();

@@ -12,7 +12,7 @@
  * row through it; only a table without one keeps a hash of whole rows.
  *
  * Threads: a store belongs to its executor. Not one function here may be called from another thread
- * while the executor may run.
+ * while the executor may run, but those that read a frozen image.
  *
  * Lifetimes: row bytes handed out (scans, find) are valid until the next write to that table.
  * A delta's spans are valid until lc_store_release.
@@ -146,7 +146,7 @@ lc_span lc_table_column_alias(const lc_table *t, uint32_t column);
 /* Column by alias first, then canonical name (06 section 4.2); -1 when absent. */
 int32_t lc_table_find_column(const lc_table *t, lc_span name);
 uint64_t lc_table_row_count(const lc_table *t);
-/* Bytes the table takes: pages, indexes, bookkeeping. */
+/* Bytes the table takes: pages, indexes, bookkeeping; without what images keep of it. */
 uint64_t lc_table_memory(const lc_table *t);
 /* The i-th index of the table in ascending index id; NULL at the end. */
 lc_index *lc_table_index(const lc_table *t, uint32_t i);

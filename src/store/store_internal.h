@@ -45,8 +45,9 @@ typedef struct lc_heap {
     uint32_t empty_count;
     lc_region *with_absent; /* regions that have slabs without memory */
     LC_VEC(lc_region *) regions;
-    bool in_small_pages; /* new regions: while an image lives every write may copy a page, and is not
-                          * to wait until a huge page is zeroed (milliseconds on some machines) */
+    /* New regions: while an image lives any write may copy a page, and is not to wait until a huge
+     * page is zeroed (milliseconds on some machines). */
+    bool in_small_pages;
 } lc_heap;
 
 void lc_heap_deinit(lc_heap *h);

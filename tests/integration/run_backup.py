@@ -151,37 +151,6 @@ def flip(path, to, at, mask=1):
 # ------------------------------------------------------------- backup and restore
 
 @test
-def under_load_it_is_one_moment(w):
-    load, out = w.load(6000)
-    time.sleep(0.5)
-    made = []
-    while load.poll() is None and len(made) < 4:
-        made.append(w.json("backup", "ledger", w.path(f"load-{len(made)}"), "--json"))
-    said, complaint = load.communicate(timeout=60)
-    equal(load.returncode, 0, complaint)
-    assert len(made) >= 2, "no time for two backups"
-    counts = []
-    for n, info in enumerate(made):
-        equal(info["bytes"], os.path.getsize(w.path(f"load-{n}")))
-        assert not os.path.exists(w.path(f"load-{n}.part"))
-        done = w.json("restore", w.path(f"load-{n}"), f"load-{n}", "--json")
-        equal((done["name"], done["offset"]), (f"load-{n}", info["to"]))
-        counts.append(sums(w, f"load-{n}"))
-    confirmed = read_confirmed(out)
-    assert 0 < counts[0] < counts[1] and counts == sorted(counts), counts
-    print(f"  {counts} of {len(confirmed)} transfers in the backups under load", flush=True)
-
-    w.ok("backup", "ledger", w.path("after"))
-    w.ok("restore", w.path("after"), "after")
-    there = {(c, s) for _, c, s, *_ in w.http.sql("after", "SELECT * FROM ledger")}
-    assert not confirmed - there, "confirmed transfers are not in a backup made afterwards"
-    identity = {n: w.http.request("GET", f"/v1/database/{n}/identity")[1] for n in ("ledger", "after")}
-    assert identity["ledger"] != identity["after"]
-    w.call("after", "transfer", 7, 0, 1, 2, 5)  # it lives
-    equal(sums(w, "after"), len(there) + 1)
-
-
-@test
 def moments(w):
     """Every offset and time between calls comes back as it was."""
     counts, times = {}, []
@@ -215,6 +184,37 @@ def moments(w):
     w.fails("restore", w.path("short"), "short", "--at", "2099-01-01T00:00:00Z", says="after the backup was taken")
     w.fails("restore", w.path("short"), "short", "--at", "yesterday", code=2, says="neither an offset")
     assert not w.exists("short")
+
+
+@test
+def under_load_it_is_one_moment(w):
+    load, out = w.load(4000, 4, 16)
+    time.sleep(0.5)
+    made = []
+    while load.poll() is None and len(made) < 4:
+        made.append(w.json("backup", "ledger", w.path(f"load-{len(made)}"), "--json"))
+    said, complaint = load.communicate(timeout=60)
+    equal(load.returncode, 0, complaint)
+    assert len(made) >= 2, "no time for two backups"
+    counts = []
+    for n, info in enumerate(made):
+        equal(info["bytes"], os.path.getsize(w.path(f"load-{n}")))
+        assert not os.path.exists(w.path(f"load-{n}.part"))
+        done = w.json("restore", w.path(f"load-{n}"), f"load-{n}", "--json")
+        equal((done["name"], done["offset"]), (f"load-{n}", info["to"]))
+        counts.append(sums(w, f"load-{n}"))
+    confirmed = read_confirmed(out)
+    assert 0 < counts[0] < counts[1] and counts == sorted(counts), counts
+    print(f"  {counts} of {len(confirmed)} transfers in the backups under load", flush=True)
+
+    w.ok("backup", "ledger", w.path("after"))
+    w.ok("restore", w.path("after"), "after")
+    there = {(c, s) for _, c, s, *_ in w.http.sql("after", "SELECT * FROM ledger")}
+    assert not confirmed - there, "confirmed transfers are not in a backup made afterwards"
+    identity = {n: w.http.request("GET", f"/v1/database/{n}/identity")[1] for n in ("ledger", "after")}
+    assert identity["ledger"] != identity["after"]
+    w.call("after", "transfer", 7, 0, 1, 2, 5)  # it lives
+    equal(sums(w, "after"), len(there) + 1)
 
 
 @test
@@ -288,7 +288,7 @@ def only_the_owner(w):
 @test
 def a_slow_reader_costs_no_memory(w):
     """The server does not gather what the client does not take, nor what it has not sent in full."""
-    load, _ = w.load(4000)
+    load, _ = w.load(2000)
     load.communicate(timeout=60)
     size = len(w.ok("backup", "ledger", "-", "--since", "0"))
 
@@ -546,7 +546,7 @@ def damaged_logs_are_told_and_left_alone(w):
 @test
 def tools_beside_a_running_server(w):
     folder = w.folder("ledger")
-    load, _ = w.load(4000)
+    load, _ = w.load(3000, 4, 4)
     time.sleep(0.3)
     for _ in range(3):
         equal(w.json("log", "verify", folder, "--json", server=False)["ok"], True)

@@ -70,7 +70,7 @@ def area_ws_stress(server):
 
 def area_abi(server):
     return ["abi_replay.py", server.url, "probe.wasm", "data-read.json", "data-write.json", "host-calls.json",
-            "loading.json", "definitions.json"]
+            "loading.json", "definitions.json", "calls.json", "schedules.json", "views.json"]
 
 
 def area_abi_fails(server):

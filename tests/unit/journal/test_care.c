@@ -297,6 +297,7 @@ LC_TEST(failures_and_power_failures)
                     if (power) memory_disk_power_off(&d, keep_nothing, NULL);
                     uint64_t from = segment(&d, 0) ? 0 : 13;
                     assert_true(is_removal || from == 0);
+                    if (is_removal && did) assert_int_equal(from, 13);
                     if (!is_removal && power) assert_true(is_sealed(&d, 0) || !did);
                     check_all(&d, from, 30);
                     test_log l;

@@ -151,6 +151,65 @@ LC_TEST(first_group)
     }
 }
 
+/* No room for zeros ahead: a group that runs past them still shows that it was being written. */
+LC_TEST(group_on_a_full_disk)
+{
+    lc_journal_options o = {.max_segment_size = 1024 * 1024};
+    const size_t group[] = {40, 3000, 20, 600, 1, 900, 30};
+    memory_disk full;
+    memory_disk_init(&full);
+    test_log l;
+    assert_ok(test_log_open(&l, &full, &o), &l.err);
+    for (uint64_t i = 0; i < 2; i++) {
+        test_log_append(&l, i, i == 0 ? 100 : 65000);
+        lc_journal_submit(l.journal);
+        assert_true(lc_journal_step(l.journal));
+    }
+    uint64_t len = memory_disk_file(&full, TEST_FOLDER "/00000000000000000000.stdb.log")->len;
+    full.capacity = len + 400; /* for the rest of the group, not for more */
+    for (uint64_t i = 0; i < LC_ARRAY_LEN(group); i++) test_log_append(&l, 2 + i, group[i]);
+    /* The file is made longer twice, to no avail and as a hole; then the sync fails, and taking the
+     * group back. */
+    full.ops = 0;
+    full.fail_kinds = LC_OP_SYNC | LC_OP_OTHER;
+    full.fail_at = 3;
+    lc_journal_submit(l.journal);
+    assert_true(lc_journal_step(l.journal));
+    assert_int_equal(l.durable, 2);
+    test_log_kill(&l, &full);
+    full.capacity = 0;
+    for (uint64_t bits = 0; bits < 1 << 11; bits++) {
+        memory_disk d;
+        memory_disk_clone(&d, &full);
+        memory_disk_power_off(&d, keep, &(choice){bits, 0});
+        check_after(&d, &o, 2, 2 + LC_ARRAY_LEN(group));
+        memory_disk_deinit(&d);
+    }
+    memory_disk_deinit(&full);
+}
+
+/* What was read counts as durable, and so it has to be: it is still there after the next failure.
+ */
+LC_TEST(what_was_read_stays)
+{
+    lc_journal_options o = {.max_segment_size = 1024 * 1024};
+    const size_t group[] = {40, 700, 20, 600, 1};
+    uint64_t most = 0;
+    for (uint64_t fail_at = 1; fail_at <= 7; fail_at++) {
+        memory_disk d;
+        interrupt_group(&d, &o, NULL, 0, group, LC_ARRAY_LEN(group), fail_at);
+        test_log l;
+        assert_ok(test_log_open(&l, &d, &o), &l.err);
+        uint64_t read = l.stats.next_offset;
+        if (read > most) most = read;
+        test_log_kill(&l, &d);
+        memory_disk_power_off(&d, keep, &(choice){0, 0});
+        check_after(&d, &o, read, LC_ARRAY_LEN(group));
+        memory_disk_deinit(&d);
+    }
+    assert_int_equal(most, LC_ARRAY_LEN(group));
+}
+
 /* The power fails at every single change of a longer story: rotation, closing, opening again. */
 LC_TEST(every_moment)
 {
@@ -222,5 +281,6 @@ int main(void)
         cmocka_unit_test(every_subset_of_a_groups_sectors),
         cmocka_unit_test(every_position_in_a_sector), cmocka_unit_test(offsets_with_zero_bytes),
         cmocka_unit_test(group_beyond_the_zeros), cmocka_unit_test(first_group),
+        cmocka_unit_test(group_on_a_full_disk), cmocka_unit_test(what_was_read_stays),
         cmocka_unit_test(every_moment), cmocka_unit_test(zeroed_sector_of_a_closed_log_is_damage));
 }

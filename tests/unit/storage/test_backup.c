@@ -569,7 +569,7 @@ LC_TEST(a_failing_disk_leaves_nothing_behind)
         }
         assert_int_not_equal(open_target(&s, NULL, &err), LC_OK);
         lc_error_clear(&err);
-        clear_target();
+        assert_int_equal(clear_target(), 0);
     }
     lc_buf_deinit(&b);
 }
