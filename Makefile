@@ -41,6 +41,7 @@ unit: ## unit tests of one room (ROOM=store) or of all
 	@scripts/unit.sh $(TYPE) $(ROOM)
 
 bench: build ## the benchmarks, against a fresh server
+	@scripts/setup.sh bench
 	@scripts/build.sh release bench
 	@bench/run.sh
 

@@ -7,7 +7,7 @@
 #   BENCH_SECONDS=1.5   of each transfer run; fan-out and keys take two thirds of it
 #   BENCH_ROWS=1000000  rows of the table whose bytes are counted
 #   BENCH_SNAPSHOT_ROWS=10000000  rows of the table that snapshots are taken of
-#   BENCH_ONLY="transfer fan keys storage snapshot"   parts to measure
+#   BENCH_ONLY="transfer fan keys storage snapshot peers"   parts to measure
 #   BENCH_KEEP=FILE     where the single measurements go, too
 set -u
 cd "$(dirname "$0")/.." || exit
@@ -18,7 +18,7 @@ seconds=${BENCH_SECONDS:-1.5}
 short=$(awk "BEGIN { print $seconds * 2 / 3 }")
 rows=${BENCH_ROWS:-1000000}
 snapshot_rows=${BENCH_SNAPSHOT_ROWS:-10000000}
-only=${BENCH_ONLY:-transfer fan keys storage snapshot}
+only=${BENCH_ONLY:-transfer fan keys storage snapshot peers}
 accounts=100000
 built=build/release
 work=$(mktemp -d "${TMPDIR:-/tmp}/lightcone-bench-XXXXXX")
@@ -215,7 +215,7 @@ elsewhere() {
 # ---------------------------------------------------------------------------------------- run
 
 flock $built/../.release.lock cp $built/lightcone $built/bench/bench-{load,echo,fan,keys,storage_bench} "$work"
-for program in "$lightcone" "$tools"-{load,echo,fan,keys,storage_bench}; do
+for program in "$lightcone" "$tools"-{load,echo,fan,keys,storage_bench,peers}; do
     [[ -x $program ]] || die "build them first: scripts/build.sh release lightcone bench"
 done
 
@@ -254,6 +254,7 @@ for ((repeat = 1; repeat <= repeats; repeat++)); do
             measure snapshot_text storage_bench "$((snapshot_rows / 10))" "$work" 200
             continue
         fi
+        [[ $part != peers ]] || continue # takes turns by itself, below
         start "$work/data"
         case $part in
         transfer) transfers ;;
@@ -268,4 +269,9 @@ done
 model=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
 awk -f bench/report.awk -v cores="$(nproc)" -v model="$model" -v repeats="$repeats" -v date="$(date -u +%F)" \
     -v version="$version" -v rows="$rows" "$results"
+if [[ " $only " == *" peers "* ]]; then
+    say "SQLite and LMDB beside it"
+    printf '\n'
+    "$tools-peers" "$rows" "$repeats" "$work" 2>"$work/err" || die "peers: $(tail -n 1 "$work/err")"
+fi
 [[ $failures -eq 0 ]] || die "$failures runs failed"

@@ -1,8 +1,8 @@
 #!/bin/sh
-# scripts/setup.sh [run|test]: installs the Debian 12 packages that are missing and builds the pinned
+# scripts/setup.sh [run|test|bench]: installs the Debian 12 packages that are missing and builds the pinned
 # WebAssembly engine. `run` (the default) is what building, running and publishing modules takes;
 # `test` adds what the test run uses, with a Python of its own in the cache (python/bin/python) for
-# packages that Debian 12 has too old. When all is there it asks nothing of the network.
+# packages that Debian 12 has too old; `bench` adds the databases it is compared with. When all is there it asks nothing of the network.
 set -eu
 cd "$(dirname "$0")/.."
 what=${1:-run}
@@ -14,12 +14,13 @@ tools="meson:meson ninja:ninja-build gcc:gcc pkg-config:pkg-config flock:util-li
     clang-19:clang-19 wasm-ld-19:lld-19"
 case $what in
 run) ;;
+bench) libraries="$libraries libsqlite3-dev liblmdb-dev" ;;
 test)
     libraries="$libraries libcmocka-dev libclang-rt-19-dev rustc-web cargo-web rust-web-src python3-venv"
     tools="$tools node:nodejs npm:npm python3:python3 chromium:chromium curl:curl clang-format-19:clang-format-19"
     ;;
 *)
-    echo "usage: scripts/setup.sh [run|test]" >&2
+    echo "usage: scripts/setup.sh [run|test|bench]" >&2
     exit 2
     ;;
 esac

@@ -64,7 +64,7 @@ if [[ -n $only ]]; then
     suites "$only" "${all[@]}"
 else
     run "unit (asan)" scripts/unit.sh asan
-    for room in journal net server; do
+    for room in journal storage net database server; do
         run "unit $room (tsan)" scripts/unit.sh tsan "$room"
     done
     suites release "${all[@]}"
