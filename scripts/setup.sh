@@ -17,7 +17,7 @@ run) ;;
 bench) libraries="$libraries libsqlite3-dev liblmdb-dev" ;;
 test)
     libraries="$libraries libcmocka-dev libclang-rt-19-dev rustc-web cargo-web rust-web-src python3-venv"
-    tools="$tools node:nodejs npm:npm python3:python3 chromium:chromium curl:curl clang-format-19:clang-format-19"
+    tools="$tools node:nodejs npm:npm python3:python3 chromium:chromium curl:curl clang-format-19:clang-format-19 llvm-ar-19:llvm-19"
     ;;
 *)
     echo "usage: scripts/setup.sh [run|test|bench]" >&2

@@ -78,9 +78,16 @@ static bool read_point(lc_exchange *x, lc_restore_point *at)
     return is_time;
 }
 
+enum { LOOK_MILLIS = 250 }; /* how often a reader that waits asks whether the server ends */
+
 static ssize_t read_piece(void *arg, void *buf, size_t n, lc_error *err)
 {
     lc_exchange *x = arg;
+    while (!lc_http_body_wait(x->request, LOOK_MILLIS)) {
+        if (!lc_node_is_closing(x->api->node)) continue;
+        lc_error_set(err, LC_E_CLOSED, "the server is shutting down");
+        return -1;
+    }
     return lc_http_body_read(x->request, buf, n, err);
 }
 

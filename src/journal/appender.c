@@ -213,6 +213,10 @@ done:
 static void take_back(lc_appender *a)
 {
     if (a->file) a->disk->truncate(a->disk->self, a->file, a->tail);
+    /* Of what RELAXED published some may be missing, so it must not look like a finished segment.
+     */
+    if (a->file && a->durability == LC_DURABILITY_RELAXED && a->tail > LC_SEGMENT_HEADER)
+        a->disk->truncate(a->disk->self, a->file, size_for(a, a->tail, 0));
     if (a->is_unsynced) sync(a, NULL);
 }
 

@@ -419,6 +419,11 @@ ssize_t lc_http_body_read(lc_http_request *r, void *buf, size_t n, lc_error *err
     return lc_intake_read(r->intake, buf, n, err);
 }
 
+bool lc_http_body_wait(lc_http_request *r, uint32_t millis)
+{
+    return lc_intake_wait(r->intake, millis);
+}
+
 lc_arena *lc_http_arena(lc_http_request *r)
 {
     return &r->arena;

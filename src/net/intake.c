@@ -5,6 +5,8 @@
  */
 #include "net/net_internal.h"
 
+#include <time.h>
+
 struct lc_intake {
     lc_task task;
     lc_loop *loop;
@@ -76,10 +78,34 @@ void lc_intake_end(lc_intake *k, bool is_whole)
     pthread_mutex_unlock(&k->lock);
 }
 
+/* Lock held. */
+static bool is_ready(const lc_intake *k)
+{
+    return k->at < k->bytes.len || k->has_ended;
+}
+
+bool lc_intake_wait(lc_intake *k, uint32_t millis)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += millis / 1000;
+    until.tv_nsec += (long)(millis % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    int rc = 0;
+    pthread_mutex_lock(&k->lock);
+    while (!is_ready(k) && rc == 0) rc = pthread_cond_timedwait(&k->changed, &k->lock, &until);
+    bool ready = is_ready(k);
+    pthread_mutex_unlock(&k->lock);
+    return ready;
+}
+
 ssize_t lc_intake_read(lc_intake *k, void *buf, size_t n, lc_error *err)
 {
     pthread_mutex_lock(&k->lock);
-    while (k->at == k->bytes.len && !k->has_ended) pthread_cond_wait(&k->changed, &k->lock);
+    while (!is_ready(k)) pthread_cond_wait(&k->changed, &k->lock);
     size_t left = k->bytes.len - k->at;
     bool is_broken = k->has_ended && !k->is_whole;
     if (n > left) n = left;

@@ -96,6 +96,8 @@ lc_span lc_http_body(const lc_http_request *r);
  * are unread; an answer given before the end of the body also ends the connection. */
 #define LC_HTTP_MAX_INTAKE (1u << 20)
 ssize_t lc_http_body_read(lc_http_request *r, void *buf, size_t n, lc_error *err);
+/* Waits so long for something to read, or the end; false when there is nothing yet. */
+bool lc_http_body_wait(lc_http_request *r, uint32_t millis);
 lc_arena *lc_http_arena(lc_http_request *r); /* lives as long as the request */
 /* The client is gone: the answer will be dropped. The request stays valid until answered. */
 bool lc_http_is_closed(const lc_http_request *r);

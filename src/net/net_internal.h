@@ -141,6 +141,7 @@ void lc_intake_put(lc_intake *k, lc_span bytes);
 bool lc_intake_is_full(lc_intake *k);
 /* Nothing more comes: all is there, or (is_whole false) it broke off. The first call counts. */
 void lc_intake_end(lc_intake *k, bool is_whole);
+bool lc_intake_wait(lc_intake *k, uint32_t millis);
 ssize_t lc_intake_read(lc_intake *k, void *buf, size_t n, lc_error *err);
 
 /* ws.c */

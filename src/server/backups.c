@@ -67,10 +67,7 @@ static lc_status choose_identity(lc_node *n, const lc_restore *r, lc_identity *i
 static ssize_t read_unless_closing(void *arg, void *buf, size_t bytes, lc_error *err)
 {
     restoring *r = arg;
-    pthread_mutex_lock(&r->node->lock);
-    bool is_closing = r->node->is_closing;
-    pthread_mutex_unlock(&r->node->lock);
-    if (!is_closing) return r->restore->read(r->restore->arg, buf, bytes, err);
+    if (!lc_node_is_closing(r->node)) return r->restore->read(r->restore->arg, buf, bytes, err);
     lc_node_is_shutting_down(err);
     return -1;
 }

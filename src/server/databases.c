@@ -152,6 +152,14 @@ void lc_node_close_databases(lc_node *n)
     pthread_mutex_unlock(&n->lock);
 }
 
+bool lc_node_is_closing(lc_node *n)
+{
+    pthread_mutex_lock(&n->lock);
+    bool is_closing = n->is_closing;
+    pthread_mutex_unlock(&n->lock);
+    return is_closing;
+}
+
 /* --------------------------------------------------------------------- opening */
 
 lc_status lc_node_is_shutting_down(lc_error *err)

@@ -69,6 +69,8 @@ const lc_node_config *lc_node_get_config(const lc_node *n);
 /* The first half of destroy, while loops still run: closes the databases so that their clients get
  * their Close frames and disconnect reducers run. New opens are refused with LC_E_CLOSED. */
 void lc_node_close_databases(lc_node *n);
+/* It has begun. Whoever waits for something from outside gives up then: the node waits for them. */
+bool lc_node_is_closing(lc_node *n);
 /* The second: waits for work under way, which may still use what its submitter is about to free.
  * Nothing may be submitted from here on. */
 void lc_node_end_work(lc_node *n);

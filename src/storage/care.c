@@ -39,7 +39,8 @@ uint64_t lc_care_plan(lc_care_list *list, const lc_storage_policy *policy, int64
     for (size_t i = list->len; i-- > 0;) {
         lc_care_snapshot *c = &list->items[i];
         time = time_of(c, time, now);
-        if (time != INT64_MIN && time <= cutoff) anchor = c;
+        /* One that says it is of the future is not known to be old either. */
+        if (time != INT64_MIN && time <= cutoff && c->header.taken_at <= cutoff) anchor = c;
         c->is_kept = i < policy->keep_snapshots || i + 1 == list->len || time / part != kept_part;
         if (c->is_kept) kept_part = time / part;
     }

@@ -13,7 +13,7 @@ enum {
     WORKER_STACK = 256 * 1024,
     /* Gives way to the executor and the log, but not so far that a busy machine starves it: the
      * image that it reads costs memory as long as it lives. */
-    WORKER_NICE = 10,
+    WORKER_NICE = 5,
     IOPRIO_PROCESS = 1,          /* of ioprio_set(2): a thread */
     IOPRIO_LOWEST = 2 << 13 | 7, /* best effort, the last of eight */
 };

@@ -66,7 +66,7 @@ static void push_limbo(lc_heap *heap, lc_image *i, limbo_entry e)
     i->limbo->entries[i->limbo->count++] = e;
 }
 
-/* Not the last one. */
+/* The limbo is not empty. */
 static limbo_entry pop_limbo(lc_heap *heap, lc_image *i)
 {
     limbo *top = i->limbo;
@@ -113,9 +113,9 @@ static void forget_image(lc_freezer *f, size_t at)
     lc_free(i);
 }
 
-/* Frees up to so many blocks that waited for released images; what older living images may read is
- * theirs now. False when nothing waits any more. */
-static bool drain(lc_freezer *f, uint64_t pieces)
+/* Frees up to so many blocks that waited for released images, long ones counting as several; what
+ * older living images may read is theirs now. False when nothing waits any more. */
+static bool drain(lc_freezer *f, int64_t count)
 {
     for (size_t n = 0; f->released > 0;) {
         lc_image *i = f->images.items[n];
@@ -123,10 +123,11 @@ static bool drain(lc_freezer *f, uint64_t pieces)
             n++;
         } else if (!i->limbo) {
             forget_image(f, n);
-        } else if (pieces-- == 0) {
+        } else if (count <= 0) {
             return true;
         } else {
             limbo_entry e = pop_limbo(f->heap, i);
+            count -= 1 + e.size / LC_SLAB_SIZE;
             lc_image *reader = newest_reader(f, i->epoch, e.epoch, UINT64_MAX - 1);
             if (reader)
                 push_limbo(f->heap, reader, e);
@@ -144,7 +145,7 @@ bool lc_freezer_tidy(lc_freezer *f)
 
 void lc_freezer_deinit(lc_freezer *f)
 {
-    drain(f, UINT64_MAX);
+    drain(f, INT64_MAX);
     if (f->images.len > 0) LC_BUG("a store ends before its images");
     lc_vec_deinit(&f->images);
 }

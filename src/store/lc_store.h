@@ -283,7 +283,7 @@ lc_image *lc_store_freeze(lc_store *s);
 /* Executor, when its reader is done, or does not want the rest. The store must outlive its images.
  * What was kept for it is freed little by little: by each lc_store_release, and by ... */
 void lc_image_release(lc_image *i);
-/* ...this, for somebody with time to spare: frees a piece (below 0.1 ms); false when nothing is
+/* ...this, for somebody with time to spare: frees a piece (about 0.1 ms); false when nothing is
  * left to free. */
 bool lc_store_tidy(lc_store *s);
 /* Reader's thread (one at a time): appends the next chunk, about target bytes of rows (one row may

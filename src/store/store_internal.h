@@ -76,7 +76,7 @@ typedef struct lc_freezer {
 } lc_freezer;
 #define LC_FREEZER_INIT(h) ((lc_freezer){.heap = (h), .epoch = 1})
 
-/* So many blocks of a limbo are freed at once: below 0.1 ms. */
+/* So many blocks of a limbo are freed at once: about 0.1 ms. */
 enum { LC_FREEZER_PIECE = 64 };
 
 /* No image is living any more. */

@@ -1,9 +1,9 @@
 /*
  * Fuzz target: what a module says about itself, and types by themselves.
  *
- * An input is a flag and a definition (even) or a type (odd), both as BSATN. A type that can be read
- * is the same after any way there and back. A definition that is accepted can be printed, compared
- * with itself, made tables of, and the tables read back.
+ * An input is a flag and a definition (even) or a type (odd), both as BSATN. A type that can be
+ * read is the same after any way there and back. A definition that is accepted can be printed,
+ * compared with itself, made tables of, and the tables read back.
  *
  * build: src/base src/sats src/schema src/store -lunistring
  */
@@ -98,7 +98,8 @@ static void read_definition(lc_span in)
     lc_error err = LC_ERROR_INIT;
     lc_schema *schema;
     if (lc_schema_read(in, &schema, &err) != LC_OK) {
-        if (!lc_utf8_valid(lc_span_of_str(lc_error_text(&err)))) LC_BUG("a refusal that is no text");
+        if (!lc_utf8_valid(lc_span_of_str(lc_error_text(&err))))
+            LC_BUG("a refusal that is no text");
         lc_error_clear(&err);
         return;
     }

@@ -21,10 +21,10 @@
 #define RECORDED "tests/recorded/commitlog/basics/clog/00000000000000000000.stdb.log"
 
 enum how {
-    IS_PIECES = 1,   /* commits are made of the rest; otherwise it is bytes of a file */
-    HAS_BEGIN = 2,   /* the recorded beginning stands before it */
-    HAS_CUT = 4,     /* a second segment begins somewhere */
-    HAS_INDEX = 8,   /* the last 64 bytes are the index of the first segment */
+    IS_PIECES = 1, /* commits are made of the rest; otherwise it is bytes of a file */
+    HAS_BEGIN = 2, /* the recorded beginning stands before it */
+    HAS_CUT = 4,   /* a second segment begins somewhere */
+    HAS_INDEX = 8, /* the last 64 bytes are the index of the first segment */
     IS_VERSION0 = 16,
     IS_REPLAYED = 32, /* into a store */
     READS_LATER = 64, /* opened from transaction 1 on */
@@ -206,7 +206,8 @@ static bool open_and_add(memory_disk *d, uint8_t how, opened *o)
     uint64_t offset = lc_journal_record_end(j);
     if (offset != o->stats.next_offset) LC_BUG("another offset than promised");
     lc_journal_submit(j);
-    while (lc_journal_step(j)) {}
+    while (lc_journal_step(j)) {
+    }
     if (lc_journal_durable_count(j) != offset + 1) LC_BUG("not durable");
     lc_journal_close(j);
     return true;

@@ -6,7 +6,7 @@
  * (odd), and seeds the places where the rest is cut into reads. Every input is run in one read and
  * in many: requests, messages and outgoing bytes must be the same.
  *
- * build: src/base src/net/http.c src/net/ws.c src/net/url.c -lhttp_parser -lcrypto -luv
+ * build: src/base src/net/http.c src/net/intake.c src/net/ws.c src/net/url.c -lhttp_parser -lcrypto -luv
  */
 #include "net/net_internal.h"
 
@@ -95,6 +95,13 @@ lc_timer *lc_timer_start(lc_loop *l, uint64_t after_millis, void (*fn)(void *arg
 void lc_timer_cancel(lc_timer *t)
 {
     (void)t;
+}
+
+void lc_loop_post(lc_loop *l, lc_task *task)
+{
+    (void)l;
+    (void)task;
+    LC_BUG("no body is read on another thread");
 }
 
 /* -------------------------------------------------------------- the application */

@@ -54,7 +54,7 @@ static void act(sim_world *w, actor a)
 {
     switch (a) {
     case ACT_TRANSACTION:
-        sim_world_transaction(w);
+        for (uint64_t n = sim_skewed(&w->random, 3); n > 0; n--) sim_world_transaction(w);
         break;
     case ACT_FLUSH:
         sim_world_flush(w);
@@ -90,7 +90,7 @@ static void arm(sim_world *w)
     sim_random *r = &w->random;
     uint32_t choice = sim_below(r, 100);
     if (choice < 40) {
-        w->disk.die_after = sim_skewed(r, 9);
+        w->disk.die_after = sim_one_in(r, 2) ? sim_skewed(r, 9) : 1 + sim_below(r, 300);
     } else if (choice < 55) {
         sim_world_arm_fault(w, 1u << sim_below(r, 11));
     } else if (choice < 62) {
@@ -109,7 +109,7 @@ static void live(sim_world *w, const uint32_t weights[ACT_COUNT])
     sim_random *r = &w->random;
     arm(w);
     const unsigned kinds = w->disk.fault.kinds;
-    uint64_t actions = 10 + sim_skewed(r, 8);
+    uint64_t actions = 10 + sim_below(r, sim_one_in(r, 4) ? 300 : 80);
     uint64_t more = 5; /* after a failure */
     while (actions-- > 0 && !w->disk.is_dead && more > 0) {
         act(w, w->wants_tick && sim_one_in(r, 4) ? ACT_TICK : choose(r, weights));
@@ -132,9 +132,10 @@ static void live(sim_world *w, const uint32_t weights[ACT_COUNT])
 static void finish(sim_world *w)
 {
     sim_note("the last life");
+    uint64_t faults = w->disk.faults;
     sim_world_begin_life(w);
     bool settles = sim_one_in(&w->random, 2);
-    if (settles && !w->disk.is_dead) sim_world_settle(w);
+    if (settles && !w->disk.is_dead) sim_world_settle(w, w->disk.faults == faults);
     sim_world_end_life(w, w->disk.is_dead ? SIM_POWER_OFF : SIM_CLOSE);
     if (sim_one_in(&w->random, 2)) sim_world_restore(w);
 }

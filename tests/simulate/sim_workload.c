@@ -5,10 +5,14 @@
 void sim_workload_init(sim_workload *w, uint64_t seed, sim_model *model)
 {
     *w = (sim_workload){.random = {seed}, .model = model};
-    static const uint32_t sizes[] = {40, 300, 2000, 8000};
-    static const uint32_t crowds[] = {10, 60, 60, 250};
-    w->largest = sizes[sim_below(&w->random, LC_ARRAY_LEN(sizes))];
-    w->crowd = crowds[sim_below(&w->random, LC_ARRAY_LEN(crowds))];
+    /* Few large rows or many small ones: tables of several pages, snapshots of several blocks. */
+    static const struct {
+        uint32_t largest, crowd;
+    } shapes[] = {{40, 10},   {40, 60},    {40, 250},  {300, 60},  {300, 60},   {300, 250},
+                  {40, 1500}, {300, 1000}, {2000, 60}, {8000, 60}, {2000, 250}, {60000, 120}};
+    uint32_t shape = sim_below(&w->random, LC_ARRAY_LEN(shapes));
+    w->largest = shapes[shape].largest;
+    w->crowd = shapes[shape].crowd;
 }
 
 void sim_workload_deinit(sim_workload *w)
@@ -301,6 +305,10 @@ void sim_workload_first(sim_workload *w)
     uint32_t tables = 1 + sim_below(&w->random, 5);
     while (tables-- > 0) sim_schema_add_table(&w->random, w->store, w->tables_made++);
     replace_module(w);
+    sim_workload_attach(w, w->store);
+    uint32_t rows = sim_below(&w->random, sim_one_in(&w->random, 3) ? w->crowd : 5);
+    LC_VEC_EACH (t, &w->tables)
+        for (uint32_t n = 0; n < rows; n++) insert_row(w, t);
 }
 
 const char *sim_workload_transaction(sim_workload *w)

@@ -368,16 +368,16 @@ static rot let_rot(sim_world *w)
         const sim_entry *e = &files.items[sim_below(&w->random, (uint32_t)files.len)];
         char *path = lc_format("%s/%s", folder, e->name);
         uint64_t end = e->synced < e->size ? 0 : e->size;
-        if (!strcmp(e->name, newest)) {
-            end = testified(w, path);
-        }
-        if (end > 0) {
+        if (!strcmp(e->name, newest)) end = testified(w, path);
+        /* A snapshot is put aside for good, so there must be another way. */
+        bool must_open = in_log ? strstr(e->name, ".stdb.log") == NULL
+                                : !is_snapshot(e->name) || is_whole || good > 1;
+        if (end > 0 && (in_log || must_open)) {
             uint64_t position = sim_next(&w->random) % end;
             uint8_t mask = (uint8_t)(1u << sim_below(&w->random, 8));
             out.flip = sim_disk_flip(&w->disk, path, position, mask);
             out.is_there = true;
-            out.must_open = in_log ? strstr(e->name, ".stdb.log") == NULL
-                                   : !is_snapshot(e->name) || is_whole || good > 1;
+            out.must_open = must_open;
             w->count.flips++;
             sim_note("rot: bit %02x of byte %llu of %s", mask, (unsigned long long)position, path);
         }

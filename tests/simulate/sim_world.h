@@ -50,8 +50,9 @@ void sim_world_deinit(sim_world *w);
  * on the way it may crash again, meet rot and failures. Checks what came back. */
 void sim_world_begin_life(sim_world *w);
 void sim_world_end_life(sim_world *w, sim_end how);
-/* Does what is left to do and checks which files there are; the database is open. */
-void sim_world_settle(sim_world *w);
+/* Does what is left to do and checks which files there are; the database is open. is_tidy: nothing
+ * kept opening from tidying up. */
+void sim_world_settle(sim_world *w, bool is_tidy);
 
 /* ------------------------------------------------------------ small actions */
 

@@ -40,7 +40,7 @@ def line_02_a_committed_equal_row_is_no_delta_and_no_offset(server):
     equal(client.call(["insert", "t", [1, "a"]])[2], {"t": ([], [(1, "a")])})
     commits = db.log().commits()
     equal(commits[-1].reducer, "run")
-    kind, _, changes = client.call(["insert", "t", [1, "a"]])
+    kind, _, changes = client.call(["insert", "t", [1, "a"]], ["check"])
     equal((kind, changes), ("result", {}))
     equal(client.call(["insert", "t", [2, "b"]])[2], {"t": ([], [(2, "b")])})
     later = db.log().commits()

@@ -22,8 +22,7 @@ int fdatasync(int fd)
 {
     char path[PATH_MAX];
     if (path_of("hold", path))
-        while (access(path, F_OK) == 0)
-            usleep(1000);
+        while (access(path, F_OK) == 0) usleep(1000);
     return (int)syscall(SYS_fdatasync, fd);
 }
 

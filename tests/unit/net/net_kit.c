@@ -158,6 +158,7 @@ static void *read_intake(void *arg)
     uint32_t crc = 0;
     ssize_t n;
     lc_error err = LC_ERROR_INIT;
+    while (!lc_http_body_wait(k->request, 2)) continue;
     while ((n = lc_http_body_read(k->request, bytes, sizeof bytes, &err)) > 0) {
         total += (uint64_t)n;
         server->intake_read += (uint64_t)n;

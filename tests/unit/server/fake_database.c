@@ -146,7 +146,7 @@ lc_status lc_database_open(const lc_database_options *o, lc_database **out, lc_e
     lc_status rc = start(o, &db, err);
     if (rc != LC_OK) return rc;
     if (o->read_only_reason) db->read_only = lc_format("only read: %s", o->read_only_reason);
-    fake.durability = o->durability;
+    atomic_store(&fake.durability, (int)o->durability);
     if (o->on_progress) {
         lc_storage_progress half = {.is_log = true, .done = 5, .total = 10, .commits = 3};
         o->on_progress(o->progress_arg, &half);

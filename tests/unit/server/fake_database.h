@@ -10,7 +10,7 @@
 
 typedef struct fake_counts {
     atomic_uint created, opened, closed, freed, updated, disconnected;
-    lc_durability durability; /* of the last open */
+    atomic_int durability; /* lc_durability of the last open */
 } fake_counts;
 extern fake_counts fake;
 /* How long an open takes, whether opens fail, and whether they do only for writing. */

@@ -231,6 +231,27 @@ LC_TEST(two_restores_under_one_name_make_one_database)
     lc_node_destroy(racing);
 }
 
+static void restore_and_delete_the_other(void)
+{
+    lc_error err = LC_ERROR_INIT;
+    lc_restore_result done = restore(racing, "copy");
+    assert_ok(lc_node_delete(racing, &alice, &done.identity, &err), &err);
+}
+
+/* The name outlives its database, and belongs to the identity that one had. */
+LC_TEST(a_name_that_got_another_identity_meanwhile_is_refused)
+{
+    racing = start(false);
+    lc_restore_result out;
+    lc_error err = LC_ERROR_INIT;
+    input in = {lc_buf_span(&file), restore_and_delete_the_other};
+    assert_int_equal(restore_with(racing, &alice, "copy", &in, &out, &err), LC_E_EXISTS);
+    assert_non_null(strstr(lc_error_text(&err), "given to another database meanwhile"));
+    lc_error_clear(&err);
+    restore(racing, "copy");
+    lc_node_destroy(racing);
+}
+
 static void close_node(void)
 {
     pthread_mutex_lock(&racing->lock);
@@ -274,5 +295,6 @@ int main(void)
         TEST(a_restored_database_is_in_the_catalog), TEST(nothing_is_replaced),
         TEST(a_name_of_another_owner_is_refused), TEST(a_failed_restore_leaves_nothing),
         TEST(two_restores_under_one_name_make_one_database),
+        TEST(a_name_that_got_another_identity_meanwhile_is_refused),
         TEST(a_server_that_ends_does_not_wait_for_the_rest), TEST(a_folder_restores_too));
 }

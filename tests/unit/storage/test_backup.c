@@ -515,6 +515,13 @@ LC_TEST(contents_that_contradict_each_other_are_refused)
     lc_buf_reset(&s.bytes);
     lc_backup_writer_deinit(&bw);
 
+    assert_ok(lc_backup_writer_open(&bw, &h, take, &s, &err), &err);
+    bw.totals.commits++;
+    assert_ok(lc_backup_writer_finish(&bw, &err), &err);
+    check_refused(lc_buf_span(&s.bytes), LC_E_CORRUPT, "totals at the end do not fit");
+    lc_buf_reset(&s.bytes);
+    lc_backup_writer_deinit(&bw);
+
     assert_ok(lc_backup_writer_open(&bw, &rows, take, &s, &err), &err);
     assert_ok(lc_backup_writer_rows(&bw, LC_SPAN(bytes, 30), &err), &err);
     assert_ok(lc_backup_writer_finish(&bw, &err), &err);

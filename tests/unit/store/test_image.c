@@ -368,6 +368,51 @@ LC_TEST(chunks_are_as_long_as_asked_for)
     lc_store_destroy(s);
 }
 
+typedef struct scanning {
+    world *world;
+    spans seen;
+    uint32_t stop;
+} scanning;
+
+/* The executor goes on at every row. */
+static bool see_and_change(void *arg, lc_span r)
+{
+    scanning *s = arg;
+    spans_add(&s->seen, r);
+    if (s->seen.len % 50 == 1) transaction(s->world, 20);
+    return s->seen.len != s->stop;
+}
+
+LC_TEST(one_table_of_an_image)
+{
+    seed = 5;
+    for (uint32_t k = 0; k < KINDS + 2; k++) {
+        world w;
+        world_init(&w, 3000);
+        for (uint32_t n = 0; n < 100; n++) transaction(&w, 100);
+        copy c;
+        copy_take(&c, w.store);
+        scanning s = {.world = &w, .stop = k == FIXED ? 300 : 0};
+        uint32_t id = k < KINDS ? lc_table_id(w.tables[k]) : k == KINDS ? lc_table_id(w.events) : 7;
+        lc_image_scan(c.image, id, see_and_change, &s);
+        uint32_t n = 0;
+        while (n < c.count && c.ids[n] != id) n++;
+        if (k == FIXED) {
+            assert_int_equal(s.seen.len, 300);
+        } else if (k < KINDS) {
+            spans_sort(&s.seen);
+            assert_spans_equal(&s.seen, &c.rows[n]);
+        } else {
+            assert_int_equal(s.seen.len, 0);
+        }
+        spans_deinit(&s.seen);
+        lc_image_release(c.image);
+        copy_deinit(&c);
+        check_store(w.store);
+        lc_store_destroy(w.store);
+    }
+}
+
 /* Images overlap: what several of them share is given up with the last one. */
 LC_TEST(images_released_in_any_order)
 {
@@ -473,7 +518,7 @@ int main(void)
     return LC_TEST_RUN(cmocka_unit_test(an_empty_image_and_one_of_system_tables),
                        cmocka_unit_test(chunks_are_as_long_as_asked_for),
                        cmocka_unit_test(images_released_in_any_order),
-                       cmocka_unit_test(a_reader_half_way),
+                       cmocka_unit_test(a_reader_half_way), cmocka_unit_test(one_table_of_an_image),
                        cmocka_unit_test(images_of_random_transactions),
                        cmocka_unit_test(a_reader_in_its_own_thread));
 }
