@@ -208,16 +208,17 @@ typedef struct lc_restore_point {
     uint64_t offset;
     int64_t time;
 } lc_restore_point;
-/* Makes a database folder (which must not hold one) out of a backup, as a database of its own:
- * identity and owner in st_module become the given ones (NULL: stay). It begins with a snapshot of
- * the moment asked for and a log that goes on from there. LC_E_CORRUPT names what is torn or
- * damaged; LC_E_INVALID a foreign file, or a moment outside of it. On failure the folder is left
- * without a database in it. Any thread. */
+/* Makes a database folder (which must not hold one: LC_E_EXISTS) out of a backup, as a database of
+ * its own: identity and owner in st_module become the given ones (NULL: stay). It begins with a
+ * snapshot of the moment asked for and a log that goes on from there. LC_E_CORRUPT names what is
+ * torn or damaged; LC_E_INVALID a foreign file, or a moment outside of it. On failure the folder is
+ * left without a database in it. Any thread. */
 lc_status lc_backup_restore(lc_backup_read read, void *arg, const lc_restore_point *at,
                             const char *folder, const lc_disk *disk, const lc_clock *clock,
                             const lc_identity *identity, const lc_identity *owner,
                             lc_backup_info *info, lc_error *err);
-/* The same out of a database folder, ours or the reference server's (its commit log alone). */
+/* The same out of a database folder, ours or the reference server's (its commit log alone).
+ * LC_E_NOT_FOUND: there is none. Nothing in the source is changed. */
 lc_status lc_folder_restore(const char *source, const lc_restore_point *at, const char *folder,
                             const lc_disk *disk, const lc_clock *clock, const lc_identity *identity,
                             const lc_identity *owner, lc_backup_info *info, lc_error *err);

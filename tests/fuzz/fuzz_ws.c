@@ -6,7 +6,8 @@
  * (odd), and seeds the places where the rest is cut into reads. Every input is run in one read and
  * in many: requests, messages and outgoing bytes must be the same.
  *
- * build: src/base src/net/http.c src/net/intake.c src/net/ws.c src/net/url.c -lhttp_parser -lcrypto -luv
+ * build: src/base src/net/http.c src/net/intake.c src/net/ws.c src/net/url.c
+ * build: -lhttp_parser -lcrypto -luv
  */
 #include "net/net_internal.h"
 

@@ -341,6 +341,8 @@ static uint64_t testified(const sim_world *w, const char *segment)
     return last < sim_disk_bytes(&w->disk, segment).len ? last : 0;
 }
 
+enum { SEGMENT_HEADER = 10 };
+
 static bool is_snapshot(const char *name)
 {
     size_t n = strlen(name);
@@ -358,8 +360,9 @@ static rot let_rot(sim_world *w)
     LC_VEC_EACH (s, &snapshots) good += is_snapshot(s->name);
     bool is_whole = log.len > 0 && !strncmp(log.items[0].name, "00000000000000000000", 20);
     const char *newest = "";
-    LC_VEC_EACH (s, &log)
-        if (strstr(s->name, ".stdb.log") && !strstr(s->name, ".tmp")) newest = s->name;
+    LC_VEC_EACH (s, &log) /* one with a header alone does not count */
+        if (strstr(s->name, ".stdb.log") && !strstr(s->name, ".tmp") && s->size > SEGMENT_HEADER)
+            newest = s->name;
 
     bool in_log = snapshots.len == 0 || sim_one_in(&w->random, 2);
     sim_entries files = in_log ? log : snapshots;

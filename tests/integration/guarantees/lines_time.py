@@ -121,7 +121,8 @@ def line_47_three_years_are_too_long(server):
     db = Database(server, TIMES)
     years = 3 * 365 * 24 * HOUR
     equal(db.errnos(["insert", "tick", [1, soon(years), 1]], ["insert", "tick", [2, {"Interval": years}, 1]],
-                    ["insert", "tick", [3, {"Interval": -years}, 1]], ["insert", "tick", [4, soon(years * 6 // 10), 1]]),
+                    ["insert", "tick", [3, {"Interval": -years}, 1]],
+                    ["insert", "tick", [4, soon(years * 6 // 10), 1]]),
           [TOO_LONG, TOO_LONG, TOO_LONG, 0])
     equal(sorted(r[0] for r in db.scan("tick")), [1, 2, 3, 4], "the rows stay")
     db.restart()

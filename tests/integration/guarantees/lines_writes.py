@@ -179,7 +179,8 @@ def line_16_ranges_come_in_key_order(server):
 def line_17_a_range_over_a_hash_index_is_10(server):
     db = Database(server, BASIC)
     db.ok(["insert", "many", [1, 1, "x", 1]])
-    equal(db.errnos(["range", "many_b_idx_hash", [], ["all"], ["all"]], ["range", "many_b_idx_hash", [], ["in", "a"], ["ex", "z"]],
+    equal(db.errnos(["range", "many_b_idx_hash", [], ["all"], ["all"]],
+                    ["range", "many_b_idx_hash", [], ["in", "a"], ["ex", "z"]],
                     ["delete_range", "many_b_idx_hash", [], ["all"], ["all"]]), [WRONG_INDEX_ALGO] * 3)
     equal(db.ok(["point", "many_b_idx_hash", ["x"]]), [[[1, 1, "x", 1]]])
 

@@ -173,7 +173,8 @@ def rule_a_new_block_is_part_of_the_transaction(server):
 def rule_a_sequence_that_cannot_run_is_refused(server):
     """The reference takes some of them, and its process ends."""
     db = Database(server, AUTO)
-    for step, start, low, high, text in ((0, 1, 1, 9, "its increment is 0"), (1, 5, 5, 5, "its range holds only one value"),
+    for step, start, low, high, text in ((0, 1, 1, 9, "its increment is 0"),
+                                         (1, 5, 5, 5, "its range holds only one value"),
                                          (20, 4, 1, 20, "its increment is as large as its range"),
                                          (-25, 2, -3, 6, "its increment is as large as its range"),
                                          (1, 7, 1, 6, None), (1, 1, 5, 2, None)):

@@ -124,6 +124,14 @@ LC_TEST(a_clock_that_ran_ahead_makes_nothing_old)
     assert_kept("600 500 400");
 }
 
+/* Taken before the clock was set back: its time is of the future now, so nothing says it is old. */
+LC_TEST(a_snapshot_of_the_future_is_no_anchor)
+{
+    add(600, 0), add(500, 0.001), add(400, -0.01), add(300, 30);
+    assert_int_equal(plan(NULL), 300);
+    assert_kept("600 500 300");
+}
+
 LC_TEST(a_clock_that_fell_back_makes_nothing_old)
 {
     /* 500 was taken with a clock of 1970: younger than 400 all the same. */
@@ -156,6 +164,7 @@ int main(void)
                        cmocka_unit_test(keep_all_keeps_all),
                        cmocka_unit_test(there_is_an_anchor_every_day_from_now_on),
                        cmocka_unit_test(a_clock_that_ran_ahead_makes_nothing_old),
+                       cmocka_unit_test(a_snapshot_of_the_future_is_no_anchor),
                        cmocka_unit_test(a_clock_that_fell_back_makes_nothing_old),
                        cmocka_unit_test(extreme_times_do_no_harm));
 }
