@@ -312,6 +312,9 @@ static lc_status end_of_newest(reading *r, segment *s, segment_end end, lc_error
                             LC_SEGMENT_VERSION, s->found.version);
     if (s->found.commits == 0 && s->found.first != r->expected)
         return out_of_order(r, s, s->found.first, err);
+    /* Only whole segments are sealed; and the log could not go on under this name. */
+    if (s->found.commits == 0 && s->source.unpacker)
+        return lc_error_set(err, LC_E_CORRUPT, "%s: a sealed segment without a commit", s->path);
     if (scan->resumes) scan->stats.cut_bytes = scan->size - scan->tail;
     return LC_OK;
 }

@@ -306,7 +306,9 @@ void lc_delta_encode(const lc_delta *d, lc_buf *out);
  * LC_E_CORRUPT names what does not fit. *consumed = bytes read. */
 void lc_store_replay_begin(lc_store *s);
 /* Between replay_begin and the first replay_tx: the chunks of an image, in their order. The first
- * one takes away what bootstrap put into the system tables. Every row is validated. */
+ * one takes away what bootstrap put into the system tables. Every row is validated; what only shows
+ * when indexes are built (two rows with one key) is for lc_store_replay_end to say.
+ * After an error from any of these four the store is good for nothing but lc_store_destroy. */
 lc_status lc_store_load_chunk(lc_store *s, lc_span chunk, lc_error *err);
 lc_status lc_store_replay_tx(lc_store *s, lc_span mutations, size_t *consumed, lc_error *err);
 /* Builds indexes, sets sequences to `allocated`, recomputes what is derived. */

@@ -150,7 +150,8 @@ void sim_world_restore(sim_world *w)
     uint64_t first = earliest_promised(w);
     if (w->confirmed == 0) return;
     /* A snapshot that rotted takes what only it could begin with along. */
-    if (first > w->confirmed || w->count.fallbacks > 0) first = w->confirmed;
+    if (first > w->confirmed || w->count.fallbacks > 0 || sim_world_may_have_gap(w))
+        first = w->confirmed;
     uint64_t on = sim_one_in(&w->random, 2) ? 0 : sim_next(&w->random) % (w->confirmed - first + 1);
     lc_restore_point at = {.offset = first + on, .time = INT64_MAX};
     bool by_file = sim_one_in(&w->random, 2), is_damaged = by_file && sim_one_in(&w->random, 4);

@@ -539,6 +539,7 @@ static void expect_flood(int fd, unsigned n, unsigned size)
 /* More than the socket takes: partial writes, copied and shared pieces in turn. */
 LC_TEST(much_is_written_in_order)
 {
+    s->ws_options.max_outgoing_messages = 1 << 20; /* how slow we may be is another test's matter */
     int fd = open_ws(8192);
     send_text(fd, "flood 3000 3000");
     send_text(fd, "shared 2000 5000");
