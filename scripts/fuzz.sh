@@ -2,6 +2,7 @@
 # scripts/fuzz.sh SECONDS [NAME] | merge NAME: builds every fuzz target tests/fuzz/fuzz_*.c (or fuzz_NAME.c) with
 # clang's fuzzer and sanitizers, and runs each for so long, one per processor at a time (JOBS=n: so
 # many), beginning with its corpus tests/fuzz/NAME/. The last line is `N passed, N failed`.
+# FUZZ_SEED=n has it try the same inputs again; without it they are new ones each time.
 # New inputs stay in build/fuzz/NAME/ (merge puts those that reach new code into the corpus); one that
 # fails is left in build/fuzz/ and ends that target.
 #
@@ -16,7 +17,7 @@ run() { # SECONDS NAME
     # Half as long per run: shorter histories of blocks, fewer freed ones kept.
     export ASAN_OPTIONS="malloc_context_size=4:quarantine_size_mb=16:${ASAN_OPTIONS:-}"
     length=$(sed -n 's/^ \* length: //p' "tests/fuzz/fuzz_$2.c")
-    if "build/fuzz/$2.bin" -max_total_time="$1" -max_len="${length:-16384}" -timeout=20 -print_final_stats=1 \
+    if "build/fuzz/$2.bin" -max_total_time="$1" -max_len="${length:-16384}" -timeout=20 -print_final_stats=1 -seed="${FUZZ_SEED:-0}" \
         -artifact_prefix="build/fuzz/$2-" "build/fuzz/$2" "tests/fuzz/$2" >"build/fuzz/$2.log" 2>&1; then
         sed -n 's/^stat::number_of_executed_units: *//p' "build/fuzz/$2.log" | sed "s/^/ok $2: executions /"
     else
