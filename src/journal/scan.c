@@ -507,7 +507,8 @@ static lc_status read_list(reading *r, const lc_segment_list *list, lc_error *er
                             o->folder, list->items[0], o->from);
     while (begin + 1 < list->len && list->items[begin + 1] <= o->from) begin++;
     lc_status rc = add_up(r, list, begin, err);
-    for (size_t i = begin; i < list->len && list->items[i] < o->to && rc == LC_OK; i++) {
+    for (size_t i = begin; i < list->len && rc == LC_OK; i++) {
+        if (list->items[i] >= o->to && o->to != UINT64_MAX) break; /* which means no end */
         rc = read_segment(r, list->items[i], i + 1 == list->len, err);
         /* Old segments may be removed just now; then the log begins later. */
         bool was_removed = rc == LC_E_NOT_FOUND && r->scan->stats.segments == 0;

@@ -197,6 +197,34 @@ LC_TEST(empty_segment_is_left_alone)
     memory_disk_deinit(&d);
 }
 
+/* What is sealed was whole: one that unpacks to no commit could not be gone on from, since the next
+ * segment would have its name. Found by the fuzzer. */
+LC_TEST(a_sealed_segment_without_a_commit_is_refused)
+{
+    memory_disk d;
+    uint8_t plain[LC_SEGMENT_HEADER + 30] = {0}, packed[256];
+    memcpy(plain, lc_segment_header, LC_SEGMENT_HEADER);
+    for (size_t n = LC_SEGMENT_HEADER; n <= sizeof plain; n++) {
+        size_t size = ZSTD_compress(packed, sizeof packed, plain, n, 1);
+        assert_false(ZSTD_isError(size));
+        uint32_t table[] = {0x184d2a5e, 17, (uint32_t)size, (uint32_t)n, 1};
+        memcpy(packed + size, table, sizeof table);
+        size += sizeof table;
+        packed[size++] = 0;
+        lc_store_u32(packed + size, LC_SEEKABLE_FOOTER);
+        size += 4;
+        memory_disk_init(&d);
+        memory_disk_put(&d, TEST_FOLDER "/00000000000000000000.stdb.log", packed, size);
+        test_log l;
+        assert_int_equal(test_log_open(&l, &d, NULL), LC_E_CORRUPT);
+        assert_non_null(strstr(lc_error_text(&l.err), "00000000000000000000.stdb.log"));
+        test_log_end(&l);
+        lc_buf *left = memory_disk_file(&d, TEST_FOLDER "/00000000000000000000.stdb.log");
+        assert_int_equal(left->len, size);
+        memory_disk_deinit(&d);
+    }
+}
+
 /* The zeros of a crash and torn ends are kept as they are. */
 LC_TEST(torn_ends_are_sealed_too)
 {
@@ -344,8 +372,9 @@ int main(void)
         cmocka_unit_test(sealed_segment_has_every_byte),
         cmocka_unit_test(sealed_as_the_reference_does),
         cmocka_unit_test(only_what_lies_wholly_before),
-        cmocka_unit_test(empty_segment_is_left_alone), cmocka_unit_test(torn_ends_are_sealed_too),
-        cmocka_unit_test(stopping_drops_what_was_begun),
+        cmocka_unit_test(empty_segment_is_left_alone),
+        cmocka_unit_test(a_sealed_segment_without_a_commit_is_refused),
+        cmocka_unit_test(torn_ends_are_sealed_too), cmocka_unit_test(stopping_drops_what_was_begun),
         cmocka_unit_test(copy_that_does_not_read_back_takes_no_place),
         cmocka_unit_test(failures_and_power_failures), cmocka_unit_test(beside_a_writer));
 }
